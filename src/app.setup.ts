@@ -1,0 +1,147 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import rateLimit from '@fastify/rate-limit';
+import { Logger } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { AppModule } from './app.module.js';
+import { AppError } from './common/app-error.js';
+import { errorBody, HttpErrorFilter, pathOf } from './common/http-error.filter.js';
+import { PinoLogger } from './common/logger.js';
+import { runInRequestContext } from './common/request-context.js';
+import { parseStrictJson } from './common/strict-json.js';
+import { validationPipe } from './common/validation.js';
+import type { Config } from './config/config.js';
+import { EventRelay } from './events/event-relay.js';
+import { HeraldWsAdapter } from './realtime/herald-ws.adapter.js';
+
+const PREFIX = 'api/v1';
+/** Probes and scrapers: no prefix, no rate limit. */
+const UNPREFIXED = ['health', 'readiness'];
+/** How long a client may take to send a request. */
+const REQUEST_TIMEOUT_MS = 30_000;
+
+/** Builds the application, ready to start; the tests build it the same way. */
+export async function createApp(config: Config): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter({
+    genReqId: requestIdOf,
+    trustProxy: config.TRUST_PROXY.length > 0 && config.TRUST_PROXY,
+    bodyLimit: config.HTTP_MAX_BODY_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    // Streams are told to end before; whatever else is still open then would keep the process from ending.
+    forceCloseConnections: true,
+    frameworkErrors: answerMalformedUrl,
+    clientErrorHandler: answerMalformedHttp,
+  });
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.forRoot(config), adapter, {
+    logger: new PinoLogger({ level: config.LOG_LEVEL, format: config.logFormat }),
+    abortOnError: false,
+    bodyParser: false,
+  });
+  addHooks(adapter.getInstance<FastifyInstance>());
+  await addRateLimits(app, config);
+  acceptJsonOnly(app, config);
+  app.useSecurityHeaders();
+  if (config.allowedOrigins.length > 0) {
+    app.enableCors({
+      origin: config.allowedOrigins.includes('*') ? '*' : [...config.allowedOrigins],
+      methods: ['GET', 'POST', 'PATCH', 'DELETE'],
+      exposedHeaders: ['X-Request-Id', 'Retry-After'],
+      maxAge: 3600,
+    });
+  }
+  app.setGlobalPrefix(PREFIX, { exclude: UNPREFIXED });
+  app.useGlobalPipes(validationPipe);
+  app.useGlobalFilters(new HttpErrorFilter());
+  app.useWebSocketAdapter(new HeraldWsAdapter(app, config));
+  return app;
+}
+
+/** Starts the application and returns the URL it listens on. */
+export async function startApp(app: NestFastifyApplication, config: Config): Promise<string> {
+  await app.init();
+  // Only now is every subscriber in place, and nobody is connected yet.
+  await app.get(EventRelay).start();
+  await app.listen(config.PORT, config.HOST);
+  const url = (await app.getUrl()).replace('[::1]', 'localhost').replace('0.0.0.0', 'localhost');
+  new Logger('Herald').log(`listening on ${url}`);
+  return url;
+}
+
+/** Takes a caller's request id if it is one that is safe to log, or makes one. */
+function requestIdOf({ headers }: Pick<IncomingMessage, 'headers'>): string {
+  const given = headers['x-request-id'];
+  return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
+}
+
+/** Gives every request its id, its context and its log line, and every result the contract's envelope. */
+function addHooks(fastify: FastifyInstance): void {
+  const logger = new Logger('HTTP');
+  fastify.addHook('onRequest', (request, reply, done) => {
+    void reply.header('X-Request-Id', request.id);
+    done();
+  });
+  // After the body was read: reading it would lose an asynchronous context entered earlier.
+  fastify.addHook('preHandler', (request, _reply, done) => {
+    const userAgent = request.headers['user-agent']?.slice(0, 256) ?? null;
+    runInRequestContext({ requestId: request.id, ip: request.ip, userAgent, actorId: null, sessionId: null }, done);
+  });
+  // Errors are sent as text, and streams are written past the reply: only results come by here.
+  fastify.addHook('preSerialization', (_request, _reply, payload, done) => done(null, { data: payload }));
+  fastify.addHook('onResponse', (request, reply, done) => {
+    const { method, ip, id: requestId } = request;
+    const path = pathOf(request.url);
+    const durationMs = Math.round(reply.elapsedTime);
+    const msg = `${method} ${path} ${reply.statusCode} ${durationMs} ms`;
+    logger.log({ msg, requestId, method, path, status: reply.statusCode, durationMs, ip });
+    done();
+  });
+}
+
+/** Counts requests per address: all of them together, and those to `/auth`, which guess passwords, more strictly. */
+async function addRateLimits(app: NestFastifyApplication, config: Config): Promise<void> {
+  const groupOf = (url: string) => (url.startsWith(`/${PREFIX}/auth/`) ? 'auth' : 'all');
+  const maxOf = (url: string) => (groupOf(url) === 'auth' ? config.AUTH_RATE_LIMIT_MAX : config.RATE_LIMIT_MAX);
+  await app.register(rateLimit, {
+    timeWindow: config.RATE_LIMIT_WINDOW_MS,
+    max: ({ url }) => maxOf(url),
+    keyGenerator: ({ url, ip }) => `${groupOf(url)} ${ip}`,
+    allowList: ({ url }) => maxOf(url) === 0 || UNPREFIXED.includes(pathOf(url).slice(1)),
+    errorResponseBuilder: (_request, { ttl }) =>
+      new AppError('RATE_LIMITED', 'Too many requests', undefined, Math.max(1, Math.ceil(ttl / 1000))),
+  });
+}
+
+/** JSON is the only body there is; one that names a key twice is refused. */
+function acceptJsonOnly(app: NestFastifyApplication, config: Config): void {
+  app.getHttpAdapter().getInstance().removeContentTypeParser(['text/plain', 'application/json']);
+  app.useBodyParser('application/json', { bodyLimit: config.HTTP_MAX_BODY_BYTES }, (_request, body, done) => {
+    try {
+      // Some clients send the header with every request; the route's schema says whether a body is needed.
+      done(null, body.length === 0 ? undefined : parseStrictJson(body.toString('utf8')));
+    } catch (error) {
+      done(new AppError('BAD_REQUEST', (error as SyntaxError).message));
+    }
+  });
+}
+
+/** Answers what the router refuses before any hook or filter runs. */
+function answerMalformedUrl(error: { statusCode?: number }, request: FastifyRequest, reply: FastifyReply): void {
+  const message = error.statusCode === 414 ? 'A part of the URL is too long' : 'The URL is malformed';
+  void reply.status(400).header('X-Request-Id', request.id).type('application/json; charset=utf-8');
+  void reply.send(errorBody(new AppError('BAD_REQUEST', message), request.id));
+}
+
+/** Answers bytes that are not HTTP, or headers that are too large, which never become a request. */
+function answerMalformedHttp(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  const timedOut = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  const message = timedOut ? 'The request took too long to arrive' : 'The request is not valid HTTP';
+  const body = errorBody(new AppError('BAD_REQUEST', message), randomUUID());
+  socket.end(
+    `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json; charset=utf-8\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,31 @@
+import { Module } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
+import { JwtModule } from '@nestjs/jwt';
+import { Config } from '../config/config.js';
+import { UsersModule } from '../users/users.module.js';
+import { AccessTokensService, JWT_KEYS } from './access-tokens.service.js';
+import { AuthController } from './auth.controller.js';
+import { AuthGuard } from './auth.guard.js';
+import { AuthService } from './auth.service.js';
+import { Authenticator } from './authenticator.service.js';
+import { loadJwtKeys } from './jwt-keys.js';
+import { LockoutService } from './lockout.service.js';
+import { RefreshTokensService } from './refresh-tokens.service.js';
+
+/** Who is this? Login, tokens, lockout, and the guard in front of every route. */
+@Module({
+  imports: [UsersModule, JwtModule.register({})],
+  controllers: [AuthController],
+  providers: [
+    { provide: JWT_KEYS, inject: [Config], useFactory: loadJwtKeys },
+    { provide: APP_GUARD, useExisting: AuthGuard },
+    AuthGuard,
+    AuthService,
+    AccessTokensService,
+    RefreshTokensService,
+    LockoutService,
+    Authenticator,
+  ],
+  exports: [Authenticator],
+})
+export class AuthModule {}

@@ -1,0 +1,39 @@
+import { Injectable } from '@nestjs/common';
+import { AppError } from '../common/app-error.js';
+import type { Principal } from '../common/principal.js';
+import { SessionsService, type EndedSessions } from '../users/sessions.service.js';
+import { AccessTokensService } from './access-tokens.service.js';
+
+/** Answers "who is this?" for REST, WebSocket and SSE alike. */
+@Injectable()
+export class Authenticator {
+  constructor(
+    private readonly tokens: AccessTokensService,
+    private readonly sessions: SessionsService,
+  ) {}
+
+  /**
+   * Returns the principal of an access token.
+   *
+   * Asks the database whether the session is still going on, so that a logout, a deletion or a ban works at once.
+   *
+   * @throws AppError UNAUTHORIZED
+   */
+  async authenticate(accessToken: string): Promise<Principal> {
+    const { userId, sessionId, expiresAt } = this.tokens.verify(accessToken);
+    const owner = await this.sessions.findOwner(sessionId);
+    if (owner?.userId !== userId) throw new AppError('UNAUTHORIZED', 'The session has ended');
+    return { ...owner, expiresAt };
+  }
+
+  /** Returns a principal as it is now, or undefined when its session has ended. */
+  async refresh(principal: Principal): Promise<Principal | undefined> {
+    const owner = await this.sessions.findOwner(principal.sessionId);
+    return owner && { ...owner, expiresAt: principal.expiresAt };
+  }
+
+  /** Calls `listener` after every commit that ended sessions. */
+  onSessionsEnded(listener: (ended: EndedSessions) => void): void {
+    this.sessions.onEnded(listener);
+  }
+}

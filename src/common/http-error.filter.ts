@@ -1,0 +1,75 @@
+import { Catch, HttpException, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { AppError, HTTP_STATUS, type ErrorCode } from './app-error.js';
+
+/**
+ * Turns whatever a request ended in into the contract's `{"error":{code,message,details?},"requestId"}`.
+ *
+ * Only an {@link AppError} speaks for itself. Everything else, Nest's and Fastify's own errors included, is mapped to a
+ * fixed sentence, because theirs repeat the URL (and with it a `?token=`) or the body.
+ */
+@Catch()
+export class HttpErrorFilter implements ExceptionFilter {
+  private readonly logger = new Logger('HttpErrorFilter');
+
+  catch(exception: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    const request = http.getRequest<FastifyRequest>();
+    const reply = http.getResponse<FastifyReply>();
+    const error = toAppError(exception, request);
+    if (error.code === 'INTERNAL') {
+      const stack = exception instanceof Error ? exception.stack : String(exception);
+      this.logger.error({ msg: 'request failed', requestId: request.id, err: stack });
+    }
+    // A stream that has begun cannot be answered any more; the connection's own end tells the client.
+    if (reply.raw.headersSent) return void reply.raw.destroy();
+    if (error.retryAfterSeconds !== undefined) void reply.header('Retry-After', String(error.retryAfterSeconds));
+    void reply.status(error.httpStatus).header('Content-Type', 'application/json; charset=utf-8');
+    void reply.send(errorBody(error, request.id));
+  }
+}
+
+/** Builds the contract's error body as JSON text. */
+export function errorBody(error: AppError, requestId: string): string {
+  const { code, message, details } = error;
+  return JSON.stringify({ error: { code, message, ...(details && { details }) }, requestId });
+}
+
+const MESSAGES: Partial<Record<ErrorCode, string>> = {
+  UNAUTHORIZED: 'Authentication required',
+  FORBIDDEN: 'Not allowed',
+  PAYLOAD_TOO_LARGE: 'The request body is too large',
+  RATE_LIMITED: 'Too many requests',
+  SERVICE_UNAVAILABLE: 'The service is not available right now',
+};
+
+const FASTIFY_MESSAGES: Record<string, string> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'The Content-Type must be application/json',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'The body is empty although the Content-Type says JSON',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'The body is not as long as its Content-Length says',
+  FST_ERR_BAD_URL: 'The URL is malformed',
+};
+
+function toAppError(exception: unknown, request: FastifyRequest): AppError {
+  if (exception instanceof AppError) return exception;
+  const { code: origin, statusCode } = exception as { code?: string; statusCode?: number };
+  const status = exception instanceof HttpException ? exception.getStatus() : (statusCode ?? 500);
+  if (status === 404) return new AppError('NOT_FOUND', `There is no ${request.method} ${pathOf(request.url)}`);
+  const code = codeOf(status);
+  const message = FASTIFY_MESSAGES[origin ?? ''] ?? MESSAGES[code];
+  return new AppError(
+    code,
+    message ?? (code === 'INTERNAL' ? 'Something went wrong on our side' : 'The request is malformed'),
+  );
+}
+
+function codeOf(status: number): ErrorCode {
+  const codes = Object.keys(HTTP_STATUS) as ErrorCode[];
+  return codes.find((code) => HTTP_STATUS[code] === status) ?? (status < 500 ? 'BAD_REQUEST' : 'INTERNAL');
+}
+
+/** Cuts the query off a URL: it may carry a token, which belongs in no log line, metric or error. */
+export function pathOf(url: string): string {
+  const end = url.search(/[?#;]/);
+  return end < 0 ? url : url.slice(0, end);
+}

@@ -1,0 +1,39 @@
+import { createParamDecorator, SetMetadata, type ExecutionContext } from '@nestjs/common';
+import { AppError } from './app-error.js';
+
+/** What an account may do: `admin` sees and manages everything, `user` only what is its own. */
+export type Role = 'user' | 'admin';
+
+/** The authenticated caller of a request or the owner of a live connection. */
+export interface Principal {
+  userId: string;
+  email: string;
+  role: Role;
+  sessionId: string;
+  /** Epoch milliseconds at which the presented access token ends. */
+  expiresAt: number;
+}
+
+/** A request once the guard has seen it. */
+export interface AuthenticatedRequest {
+  principal?: Principal;
+}
+
+/** Metadata key under which {@link Public} marks a route. */
+export const PUBLIC_ROUTE = Symbol('public route');
+
+/** Opens a route, or every route of a controller, to callers without a token. */
+export const Public = () => SetMetadata(PUBLIC_ROUTE, true);
+
+/** Metadata key under which {@link TokenInQuery} marks a route. */
+export const TOKEN_IN_QUERY = Symbol('token in query');
+
+/** Lets a route take its access token from `?token=` too, for clients that cannot set headers (browser EventSource). */
+export const TokenInQuery = () => SetMetadata(TOKEN_IN_QUERY, true);
+
+/** Injects the authenticated caller into a route handler. */
+export const CurrentPrincipal = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {
+  const { principal } = context.switchToHttp().getRequest<AuthenticatedRequest>();
+  if (!principal) throw new AppError('UNAUTHORIZED', 'Authentication required');
+  return principal;
+});

@@ -1,0 +1,23 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+
+/** Who asked and from where; travels with a request into its log lines and into every event it publishes. */
+export interface RequestContext {
+  requestId: string;
+  ip: string | null;
+  userAgent: string | null;
+  /** Set by the guard once the caller is known. */
+  actorId: string | null;
+  sessionId: string | null;
+}
+
+const storage = new AsyncLocalStorage<RequestContext>();
+
+/** Runs `work` and everything it starts under `context`. */
+export function runInRequestContext<T>(context: RequestContext, work: () => T): T {
+  return storage.run(context, work);
+}
+
+/** Returns the context of the request being served, or undefined outside of one (start, timers, the relay). */
+export function currentRequestContext(): RequestContext | undefined {
+  return storage.getStore();
+}

@@ -1,0 +1,82 @@
+import { existsSync } from 'node:fs';
+import { z } from 'zod';
+import { envSchema, type Env } from './env.schema.js';
+
+/** The configuration, injectable by its class: `constructor(private readonly config: Config)`. */
+// A class and an interface of one name, so that every variable is a typed property of the injected class.
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging
+export class Config {
+  constructor(values: Env) {
+    Object.assign(this, values);
+  }
+
+  get isProduction(): boolean {
+    return this.NODE_ENV === 'production';
+  }
+
+  /** Origins whose pages are served; empty means the service's own origin only. */
+  get allowedOrigins(): readonly string[] {
+    return this.CORS_ORIGINS ?? (this.isProduction ? [] : ['*']);
+  }
+
+  get logFormat(): 'pretty' | 'json' {
+    return this.LOG_FORMAT ?? (this.NODE_ENV === 'development' ? 'pretty' : 'json');
+  }
+}
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging, typescript/no-empty-object-type
+export interface Config extends Readonly<Env> {}
+
+/** Thrown when variables are wrong; its message has one line per mistake. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/**
+ * Parses the environment into the configuration.
+ *
+ * @throws ConfigError naming, for every mistake, the variable, what is wrong with its value, and a value that works.
+ */
+export function loadConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value?.trim()));
+  const result = envSchema.safeParse(given);
+  const mistakes = result.success ? missing(result.data) : result.error.issues.map((issue) => describe(issue, given));
+  if (mistakes.length > 0 || !result.success) {
+    throw new ConfigError(
+      `The configuration is not valid:\n${[...new Set(mistakes)].map((line) => `  ${line}`).join('\n')}`,
+    );
+  }
+  return new Config(result.data);
+}
+
+/** What one variable demands of another, which no single variable's schema can say. */
+function missing(env: Env): string[] {
+  const mistakes: string[] = [];
+  if (env.NODE_ENV === 'production') {
+    if (!env.JWT_SECRET) mistakes.push(explain('JWT_SECRET', 'is required in production'));
+    if (!env.DATA_KEY) mistakes.push(explain('DATA_KEY', 'is required in production'));
+  }
+  if (env.ADMIN_EMAIL && !env.ADMIN_PASSWORD) mistakes.push(explain('ADMIN_PASSWORD', 'is required with ADMIN_EMAIL'));
+  if (env.ADMIN_PASSWORD && !env.ADMIN_EMAIL) mistakes.push(explain('ADMIN_EMAIL', 'is required with ADMIN_PASSWORD'));
+  return mistakes;
+}
+
+/** Variables whose values no message may show. */
+const SECRET = /SECRET|PASSWORD|KEY/;
+
+function describe(issue: z.core.$ZodIssue, given: Record<string, string | undefined>): string {
+  const variable = String(issue.path[0]);
+  const value = SECRET.test(variable) ? '(not shown)' : JSON.stringify(given[variable]?.slice(0, 60));
+  return explain(variable, `${value} ${issue.message}`);
+}
+
+function explain(variable: string, problem: string): string {
+  const schema = envSchema.shape[variable as keyof typeof envSchema.shape];
+  const example = z.globalRegistry.get(schema)?.['example'];
+  return `${variable}: ${problem}; for example ${variable}=${String(example)}`;
+}
+
+/** Reads `.env`, if there is one, and the process's environment, which wins; the only place that does. */
+export function loadProcessConfig(): Config {
+  if (existsSync('.env')) process.loadEnvFile('.env');
+  return loadConfig(process.env);
+}

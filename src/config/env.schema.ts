@@ -1,0 +1,200 @@
+import { isIP } from 'node:net';
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { parseDuration } from './duration.js';
+
+/** What stands beside every variable: read by the error messages and by `.env.example`'s test. */
+interface VariableMeta {
+  /** What the variable means, its unit included. */
+  meaning: string;
+  /** A value that would be accepted. */
+  example: string;
+}
+
+const meta = (meaning: string, example: string): VariableMeta & Record<string, unknown> => ({ meaning, example });
+
+/** A whole number, written in digits alone (`1e3`, `0x10` and blanks are refused). */
+const integer = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, 'is not a whole number')
+    .transform(Number)
+    .pipe(z.number().min(min, `is below ${min}`).max(max, `is above ${max}`));
+
+/** Milliseconds from a duration with a unit: `500ms`, `30s`, `15m`, `12h`, `7d`. */
+const duration = () =>
+  z.string().transform((text, context) => {
+    const ms = parseDuration(text);
+    if (ms !== undefined && ms > 0) return ms;
+    context.addIssue({ code: 'custom', message: 'is not a duration (a number and one of ms, s, m, h, d)' });
+    return z.NEVER;
+  });
+
+const oneOf = <const T extends readonly [string, ...string[]]>(...values: T) =>
+  z.enum(values, { error: `is not one of ${values.join(', ')}` });
+
+const list = (text: string) =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean);
+
+const isAddressOrRange = (entry: string) => {
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(entry)) return true;
+  const [address = '', bits, ...rest] = entry.split('/');
+  const width = isIP(address) === 6 ? 128 : 32;
+  return (
+    isIP(address) > 0 && rest.length === 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= width))
+  );
+};
+
+const MINUTE = 60_000;
+const DAY = 86_400_000;
+
+/**
+ * Every variable the service reads, with its default, unit and meaning; parsed once at start by `loadConfig`.
+ *
+ * An empty variable counts as unset. Names ending in `_MS` are whole milliseconds.
+ */
+export const envSchema = z.object({
+  NODE_ENV: oneOf('development', 'production', 'test')
+    .default('development')
+    .meta(meta('production demands JWT_SECRET and DATA_KEY and closes every convenience of development', 'production')),
+  PORT: integer(0, 65_535).default(3000).meta(meta('TCP port; 0 takes a free one and logs it', '3000')),
+  HOST: z.string().default('0.0.0.0').meta(meta('address to listen on', '127.0.0.1')),
+  TRUST_PROXY: z
+    .string()
+    .transform(list)
+    .pipe(z.array(z.string().refine(isAddressOrRange, 'has an entry that is neither an address nor a range')))
+    .default([])
+    .meta(
+      meta(
+        'proxies whose X-Forwarded-For to believe: addresses, CIDR ranges, or loopback, linklocal, uniquelocal, comma separated; unset: nobody',
+        'loopback,10.0.0.0/8',
+      ),
+    ),
+  DATABASE_URL: z
+    .string()
+    .regex(/^sqlite:(?!:memory:).+/, 'is not sqlite:<path of a file>')
+    .transform((url) => ({ file: resolve(url.slice('sqlite:'.length)) }))
+    .default({ file: resolve('data/herald.sqlite') })
+    .meta(meta('the database: sqlite:<path>; folders are made', 'sqlite:data/herald.sqlite')),
+  SQLITE_SYNCHRONOUS: oneOf('FULL', 'NORMAL')
+    .default('FULL')
+    .meta(meta('FULL survives a power cut; NORMAL is faster and may lose the last commits in one', 'FULL')),
+  JWT_SECRET: z
+    .string()
+    .transform(list)
+    .pipe(
+      z
+        .array(
+          z
+            .string()
+            .refine((key) => Buffer.byteLength(key) >= 32, 'has a key of fewer than 32 bytes')
+            .refine((key) => !/change.?me|secret.?key|your.?secret/i.test(key), 'is a placeholder'),
+        )
+        .min(1, 'holds no key'),
+    )
+    .optional()
+    .meta(
+      meta(
+        'HS256 keys, at least 32 bytes each, comma separated: the first signs, all verify; required in production',
+        '<the output of: openssl rand -base64 48>',
+      ),
+    ),
+  JWT_EXPIRES_IN: duration()
+    .default(15 * MINUTE)
+    .meta(meta('lifetime of an access token', '15m')),
+  JWT_REFRESH_EXPIRES_IN: duration()
+    .default(7 * DAY)
+    .meta(meta('lifetime of a refresh token, and so of a session nobody refreshes', '7d')),
+  DATA_KEY: z
+    .string()
+    .refine(
+      (text) => /^[A-Za-z0-9+/]{43}=$/.test(text) && Buffer.from(text, 'base64').length === 32,
+      'is not 32 bytes of base64',
+    )
+    .optional()
+    .meta(
+      meta(
+        'key that encrypts secrets at rest (AES-256-GCM); required in production',
+        '<the output of: openssl rand -base64 32>',
+      ),
+    ),
+  ADMIN_EMAIL: z
+    .email('is not an email address')
+    .transform((email) => email.toLowerCase())
+    .optional()
+    .meta(meta('the first admin, made at start if no admin exists; needs ADMIN_PASSWORD', 'admin@example.com')),
+  ADMIN_PASSWORD: z
+    .string()
+    .optional()
+    .meta(meta('password of the first admin; the password policy applies', '<a password of your choice>')),
+  CORS_ORIGINS: z
+    .string()
+    .transform(list)
+    .pipe(
+      z.array(
+        z
+          .string()
+          .refine(
+            (origin) => origin === '*' || (URL.canParse(origin) && new URL(origin).origin === origin),
+            'has an entry that is not an origin (scheme://host[:port], without a path)',
+          ),
+      ),
+    )
+    .optional()
+    .meta(
+      meta(
+        'origins whose pages may call the API and open a WebSocket, comma separated; unset: * in development, same origin only in production',
+        'https://app.example.com',
+      ),
+    ),
+  HTTP_MAX_BODY_BYTES: integer(1024, 16_777_216)
+    .default(102_400)
+    .meta(meta('largest request body, in bytes', '102400')),
+  RATE_LIMIT_MAX: integer(0, 1_000_000).default(300).meta(meta('requests per address and window; 0 is off', '300')),
+  RATE_LIMIT_WINDOW_MS: integer(1000, DAY).default(MINUTE).meta(meta('the window of both rate limits, in ms', '60000')),
+  AUTH_RATE_LIMIT_MAX: integer(0, 1_000_000)
+    .default(20)
+    .meta(meta('requests to /auth per address and window; 0 is off', '20')),
+  LOCKOUT_MAX_ATTEMPTS: integer(0, 1000)
+    .default(5)
+    .meta(meta('failed logins in a row that lock an account; 0 is off', '5')),
+  LOCKOUT_DURATION_MS: integer(1, 30 * DAY)
+    .default(15 * MINUTE)
+    .meta(meta('how long a lock lasts, in ms', '900000')),
+  EVENTS_RETENTION_DAYS: integer(1, 36_500)
+    .default(90)
+    .meta(meta('how far back replay and GET /events reach, in whole days', '90')),
+  SSE_HEARTBEAT_MS: integer(50, 3_600_000)
+    .default(30_000)
+    .meta(meta('pause between heartbeat comments on an SSE stream, in ms', '30000')),
+  WS_AUTH_TIMEOUT_MS: integer(50, 3_600_000)
+    .default(10_000)
+    .meta(meta('how long a WebSocket may stay unauthenticated, in ms', '10000')),
+  WS_MAX_MESSAGE_BYTES: integer(256, 16_777_216)
+    .default(16_384)
+    .meta(meta('largest WebSocket message from a client, in bytes', '16384')),
+  WS_PING_INTERVAL_MS: integer(50, 3_600_000)
+    .default(30_000)
+    .meta(meta('pause between protocol pings, in ms; two unanswered ones close the connection', '30000')),
+  WS_MAX_MESSAGES_PER_MINUTE: integer(0, 1_000_000)
+    .default(120)
+    .meta(meta('messages a WebSocket client may send in a minute; 0 is off', '120')),
+  REALTIME_MAX_BUFFERED_BYTES: integer(16_384, 1_073_741_824)
+    .default(1_048_576)
+    .meta(meta('bytes that may wait for one slow connection before it is closed', '1048576')),
+  SHUTDOWN_GRACE_MS: integer(0, 600_000)
+    .default(10_000)
+    .meta(meta('how long a shutdown may take before the process ends regardless, in ms', '10000')),
+  LOG_LEVEL: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent')
+    .default('info')
+    .meta(meta('least severe level that is logged', 'info')),
+  LOG_FORMAT: oneOf('pretty', 'json')
+    .optional()
+    .meta(meta('pretty lines or JSON lines; unset: pretty in development, json otherwise', 'json')),
+});
+
+/** The values of all variables, parsed. */
+export type Env = z.infer<typeof envSchema>;

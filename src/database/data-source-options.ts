@@ -1,0 +1,50 @@
+import type { DataSourceOptions } from 'typeorm';
+import type { Database } from 'better-sqlite3';
+import { InitialSchema1764000000000 } from './migrations/1764000000000-initial-schema.js';
+
+/** Every migration, oldest first; a new one is added here by hand, after it was read. */
+const migrations = [InitialSchema1764000000000];
+
+/** Where the database is and how it is opened. */
+export interface DatabaseSettings {
+  file: string;
+  synchronous: 'FULL' | 'NORMAL';
+  entities: NonNullable<DataSourceOptions['entities']>;
+}
+
+/**
+ * Options of the connection that writes: the one that migrates, and the one that {@link UnitOfWork} holds.
+ *
+ * Shared by the app, the TypeORM command line (`ormconfig.ts`) and the tests.
+ */
+export function writerOptions({ file, synchronous, entities }: DatabaseSettings): DataSourceOptions {
+  return {
+    type: 'better-sqlite3',
+    database: file,
+    entities,
+    migrations,
+    migrationsTransactionMode: 'each',
+    prepareDatabase: (database: Database) => {
+      database.pragma('journal_mode = WAL');
+      database.pragma(`synchronous = ${synchronous}`);
+      database.pragma('foreign_keys = ON');
+    },
+  };
+}
+
+/**
+ * Options of the connection that repositories are injected from.
+ *
+ * `query_only` makes a write outside a unit of work fail loudly, and a connection of its own never sees a row that is
+ * not committed yet.
+ */
+export function readerOptions({ file, entities }: DatabaseSettings): DataSourceOptions {
+  return {
+    type: 'better-sqlite3',
+    database: file,
+    entities,
+    prepareDatabase: (database: Database) => {
+      database.pragma('query_only = ON');
+    },
+  };
+}

@@ -1,0 +1,42 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import SqliteDatabase from 'better-sqlite3';
+
+/** Thrown when another process holds the database; its message says which, and what to do. */
+export class DatabaseInUseError extends Error {
+  override readonly name = 'DatabaseInUseError';
+}
+
+/**
+ * Refuses a second process on one SQLite file: its relay would deliver every event again, and its gate would not see
+ * the other's.
+ *
+ * The lock is an open transaction on a small database beside the file. The operating system drops it with the process,
+ * also after `kill -9`, so it is never stale, and no process id has to be trusted.
+ */
+export class SqliteLock {
+  private constructor(private readonly database: SqliteDatabase.Database) {}
+
+  /** @throws DatabaseInUseError when another process, or another service in this one, holds the lock. */
+  static acquire(file: string): SqliteLock {
+    mkdirSync(dirname(file), { recursive: true });
+    const database = new SqliteDatabase(`${file}.lock`, { timeout: 0 });
+    try {
+      // Committed first, so that the refused process can read who holds the lock; then held by an open transaction.
+      database.exec(`BEGIN IMMEDIATE; PRAGMA user_version = ${process.pid}; COMMIT; BEGIN IMMEDIATE`);
+      return new SqliteLock(database);
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'SQLITE_BUSY') throw error;
+      const holder = String(database.pragma('user_version', { simple: true }));
+      database.close();
+      throw new DatabaseInUseError(
+        `${file} is in use by process ${holder}. A SQLite file serves one process at a time: ` +
+          'stop that one, or give this one a file of its own with DATABASE_URL=sqlite:<path>.',
+      );
+    }
+  }
+
+  release(): void {
+    this.database.close();
+  }
+}

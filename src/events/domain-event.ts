@@ -1,0 +1,53 @@
+import { v7 as uuidv7 } from 'uuid';
+import { catalogue, isEventType, type EventPayload, type EventType } from './catalogue.js';
+
+/** The envelope of an event: the same four fields on every channel. */
+export interface EventEnvelope<T extends EventType = EventType> {
+  /** `evt-` and a UUIDv7 (RFC 9562 §5.7): the one cursor of the whole system. */
+  id: string;
+  type: T;
+  /** ISO 8601 in UTC, with milliseconds. */
+  timestamp: string;
+  payload: EventPayload<T>;
+}
+
+/** Where an event came from; every field is null for what the service did by itself. */
+export interface EventOrigin {
+  requestId: string | null;
+  actorId: string | null;
+  sessionId: string | null;
+  ip: string | null;
+  userAgent: string | null;
+}
+
+/** An event as it stands in the journal: the envelope, whom it is about, where it came from, and its place. */
+export interface DomainEvent<T extends EventType = EventType> extends EventEnvelope<T> {
+  /** Position in the journal: a later commit has a higher one. Never shown to clients, who use `id`. */
+  seq: number;
+  /** The user id or email address the event is about. */
+  subject: string;
+  origin: EventOrigin;
+}
+
+/**
+ * Makes the envelope and the subject of a new event.
+ *
+ * @throws TypeError for a type the catalogue does not have, or a payload that is not exactly its type's.
+ */
+export function createEvent<T extends EventType>(
+  type: T,
+  payload: EventPayload<T>,
+  now: number,
+): { envelope: EventEnvelope<T>; subject: string } {
+  if (!isEventType(type)) throw new TypeError(`"${String(type)}" is not in the event catalogue`);
+  const definition = catalogue[type];
+  const parsed = definition.payload.safeParse(payload);
+  if (!parsed.success) {
+    // Only where and what kind: the values themselves may be personal.
+    const mistakes = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'payload'}: ${issue.code}`);
+    throw new TypeError(`The payload of "${type}" is not valid (${mistakes.join(', ')})`);
+  }
+  const data = parsed.data as EventPayload<T> & Record<'userId' | 'email', string>;
+  const envelope = { id: `evt-${uuidv7()}`, type, timestamp: new Date(now).toISOString(), payload: data };
+  return { envelope, subject: data[definition.subject] };
+}

@@ -1,0 +1,45 @@
+import { AppError } from '../common/app-error.js';
+import { EVENT_TYPES, isEventType } from './catalogue.js';
+
+/** The most filters one list may hold; the catalogue itself is far smaller. */
+const MAX_FILTERS = 64;
+
+/**
+ * Checks a list of filters: exact types, `prefix.*`, or `*`. All of them, or none: one bad name refuses the list.
+ *
+ * @returns the filters without repeats, in their order.
+ * @throws AppError VALIDATION naming the bad one and every valid name.
+ */
+export function checkFilters(filters: readonly string[], field = 'events'): string[] {
+  const unique = [...new Set(filters)];
+  if (unique.length > MAX_FILTERS) throw tooMany(field);
+  for (const filter of unique) {
+    if (filter !== '*' && !EVENT_TYPES.some((type) => matchesFilter(filter, type))) {
+      const message = `"${filter.slice(0, 64)}" is not an event. Valid names: ${EVENT_TYPES.join(', ')}, a prefix such as login.*, or *`;
+      throw new AppError('VALIDATION', message, [{ field, code: 'EVENT_UNKNOWN', message }]);
+    }
+  }
+  return unique;
+}
+
+function tooMany(field: string): AppError {
+  const message = `At most ${MAX_FILTERS} filters are allowed`;
+  return new AppError('VALIDATION', message, [{ field, message }]);
+}
+
+/** Says whether one filter lets a type through. */
+export function matchesFilter(filter: string, type: string): boolean {
+  if (filter === '*' || filter === type) return true;
+  return filter.length > 2 && filter.endsWith('.*') && type.startsWith(filter.slice(0, -1));
+}
+
+/** Expands filters to the exact types they let through; undefined stands for every type, past and future ones too. */
+export function typesOf(filters: Iterable<string>): string[] | undefined {
+  const types = new Set<string>();
+  for (const filter of filters) {
+    if (filter === '*') return undefined;
+    if (isEventType(filter)) types.add(filter);
+    else EVENT_TYPES.filter((type) => matchesFilter(filter, type)).forEach((type) => types.add(type));
+  }
+  return [...types];
+}

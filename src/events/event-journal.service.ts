@@ -1,0 +1,128 @@
+import { Injectable } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { LessThanOrEqual, MoreThan, In, type Repository } from 'typeorm';
+import { AppError } from '../common/app-error.js';
+import { currentRequestContext } from '../common/request-context.js';
+import { UnitOfWork } from '../database/unit-of-work.js';
+import type { EventType } from './catalogue.js';
+import type { DomainEvent, EventEnvelope } from './domain-event.js';
+import { EventRow } from './event.entity.js';
+import { parseEventId } from './event-id.js';
+
+/** What to read from the journal. */
+export interface JournalQuery {
+  /** Exclusive lower bound. */
+  afterSeq: number;
+  /** Inclusive upper bound. */
+  throughSeq?: number;
+  /** Exact types; undefined for all. */
+  types?: readonly string[] | undefined;
+  /** Subjects; undefined for all. */
+  subjects?: readonly string[] | undefined;
+  limit: number;
+}
+
+/** Where a client's cursor stands in the journal. */
+export interface CursorPosition {
+  afterSeq: number;
+  /** False when events after the cursor are gone, because retention has removed them. */
+  complete: boolean;
+}
+
+/** The table of all events, in the order of their commits. */
+@Injectable()
+export class EventJournal {
+  private readonly listeners = new Set<() => void>();
+
+  constructor(
+    @InjectRepository(EventRow) private readonly rows: Repository<EventRow>,
+    private readonly unitOfWork: UnitOfWork,
+  ) {}
+
+  /** Writes an event as the last thing of the current unit of work; it is there if, and only if, the unit commits. */
+  append(envelope: EventEnvelope, subject: string): void {
+    const {
+      requestId = null,
+      actorId = null,
+      sessionId = null,
+      ip = null,
+      userAgent = null,
+    } = currentRequestContext() ?? {};
+    const row = { ...envelope, subject, requestId, actorId, sessionId, ip, userAgent };
+    this.unitOfWork.beforeCommit((tx) => tx.insert(EventRow, row));
+    this.unitOfWork.afterCommit(() => this.listeners.forEach((listener) => listener()));
+  }
+
+  /** Calls `listener` after every commit that holds an event. */
+  onAppended(listener: () => void): void {
+    this.listeners.add(listener);
+  }
+
+  /** Reads events in `seq` order. */
+  async read({ afterSeq, throughSeq, types, subjects, limit }: JournalQuery): Promise<DomainEvent[]> {
+    const query = this.rows.createQueryBuilder('event').where({ seq: MoreThan(afterSeq) });
+    if (throughSeq !== undefined) query.andWhere({ seq: LessThanOrEqual(throughSeq) });
+    if (types) query.andWhere({ type: In([...types]) });
+    if (subjects) query.andWhere({ subject: In([...subjects]) });
+    const rows = await query.orderBy('event.seq').limit(limit).getMany();
+    return rows.map(toEvent);
+  }
+
+  /** Returns one event, or undefined. */
+  async find(id: string): Promise<DomainEvent | undefined> {
+    const row = await this.rows.findOneBy({ id });
+    return row ? toEvent(row) : undefined;
+  }
+
+  /** Returns the highest committed `seq`, 0 for an empty journal. */
+  async head(): Promise<number> {
+    const [row] = await this.rows.find({ select: { seq: true }, order: { seq: 'DESC' }, take: 1 });
+    return row?.seq ?? 0;
+  }
+
+  /**
+   * Finds where a client's cursor stands.
+   *
+   * An id that is not in the journal is told apart by the time inside it: older than the oldest event kept means that
+   * retention has removed it (what is left follows, with the gap told); anything else never was an event.
+   *
+   * @throws AppError VALIDATION for an id that never was an event's.
+   */
+  async locate(id: string, field: string): Promise<CursorPosition> {
+    const row = await this.rows.findOne({ select: { seq: true }, where: { id } });
+    if (row) return { afterSeq: row.seq, complete: true };
+    const time = parseEventId(id);
+    const [oldest] = await this.rows.find({ order: { seq: 'ASC' }, take: 1 });
+    if (time !== undefined && oldest && oldest.seq > 1 && time < Date.parse(oldest.timestamp)) {
+      return { afterSeq: oldest.seq - 1, complete: false };
+    }
+    const message = `"${id.slice(0, 64)}" was never an event's id`;
+    throw new AppError('VALIDATION', message, [{ field, code: 'CURSOR_UNKNOWN', message }]);
+  }
+
+  /** Removes events older than `timestamp` from the old end; the newest event always stays, as the end of the log. */
+  async removeBefore(timestamp: string): Promise<number> {
+    return this.unitOfWork.run(async (tx) => {
+      const [firstKept] = await tx
+        .createQueryBuilder(EventRow, 'event')
+        .select('MIN(event.seq)', 'seq')
+        .where('event.timestamp >= :timestamp', { timestamp })
+        .getRawMany<{ seq: number | null }>();
+      const bound = firstKept?.seq ?? (await tx.maximum(EventRow, 'seq')) ?? 0;
+      const { affected } = await tx
+        .createQueryBuilder()
+        .delete()
+        .from(EventRow)
+        .where('seq < :bound', { bound })
+        .execute();
+      return affected ?? 0;
+    });
+  }
+}
+
+function toEvent(row: EventRow): DomainEvent {
+  const { seq, id, type, subject, timestamp, payload, requestId, actorId, sessionId, ip, userAgent } = row;
+  const origin = { requestId, actorId, sessionId, ip, userAgent };
+  // Written through createEvent, so type and payload are the catalogue's.
+  return { seq, id, type: type as EventType, subject, timestamp, payload: payload as DomainEvent['payload'], origin };
+}

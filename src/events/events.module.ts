@@ -1,0 +1,26 @@
+import { Global, Module } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
+import { EventEmitterModule } from '@nestjs/event-emitter';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { EventBus } from './event-bus.js';
+import { EventCursor } from './event-cursor.entity.js';
+import { EventJournal } from './event-journal.service.js';
+import { EventRelay } from './event-relay.js';
+import { EventRetention } from './event-retention.service.js';
+import { EventRow } from './event.entity.js';
+import { EventsController } from './events.controller.js';
+import { DomainEventExplorer } from './on-domain-event.js';
+
+/** The spine: the catalogue of events, the bus to publish and subscribe, the journal, and the relay between them. */
+@Global()
+@Module({
+  imports: [
+    TypeOrmModule.forFeature([EventRow, EventCursor]),
+    EventEmitterModule.forRoot({ wildcard: true, maxListeners: 0 }),
+    DiscoveryModule,
+  ],
+  controllers: [EventsController],
+  providers: [EventJournal, EventBus, EventRelay, EventRetention, DomainEventExplorer],
+  exports: [EventBus, EventJournal, EventRelay],
+})
+export class EventsModule {}

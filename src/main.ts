@@ -1,0 +1,39 @@
+import 'reflect-metadata';
+import { Logger } from '@nestjs/common';
+import { createApp, startApp } from './app.setup.js';
+import { AppError } from './common/app-error.js';
+import { ConfigError, loadProcessConfig } from './config/config.js';
+import { DatabaseInUseError } from './database/sqlite-lock.js';
+
+/** What a person can mend: told in its own sentence. Anything else is told with its stack. */
+function explain(error: unknown): string {
+  if (error instanceof ConfigError || error instanceof DatabaseInUseError) return error.message;
+  if (error instanceof AppError)
+    return [error.message, ...(error.details ?? []).map(({ message }) => message)].join('\n  ');
+  const { code, port } = error as { code?: string; port?: number };
+  if (code === 'EADDRINUSE') return `Port ${port} is taken: stop what listens there, or set PORT to another one.`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+async function main(): Promise<void> {
+  const config = loadProcessConfig();
+  const app = await createApp(config);
+  const stop = (signal: string): void => {
+    new Logger('Herald').log(`${signal}: shutting down`);
+    setTimeout(() => process.exit(1), config.SHUTDOWN_GRACE_MS).unref();
+    void app.close().then(
+      () => process.exit(0),
+      (error: unknown) => fail(error),
+    );
+  };
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+  await startApp(app, config);
+}
+
+function fail(error: unknown): never {
+  process.stderr.write(`Herald could not go on: ${explain(error)}\n`);
+  process.exit(1);
+}
+
+main().catch(fail);

@@ -1,0 +1,198 @@
+import {
+  Injectable,
+  Logger,
+  type BeforeApplicationShutdown,
+  type OnApplicationBootstrap,
+  type OnModuleInit,
+} from '@nestjs/common';
+import { Authenticator } from '../auth/authenticator.service.js';
+import { Config } from '../config/config.js';
+import type { DomainEvent } from '../events/domain-event.js';
+import { EventBus } from '../events/event-bus.js';
+import { matchesFilter, typesOf } from '../events/event-filter.js';
+import { EventJournal, type CursorPosition } from '../events/event-journal.service.js';
+import { EventRelay } from '../events/event-relay.js';
+import { visibleSubjects } from '../events/visibility.js';
+import { EventFrames } from './frames.js';
+import { hasFilterFor, type RealtimeConnection } from './realtime-connection.js';
+
+const TICK_MS = 100;
+const REPLAY_PAGE = 200;
+/** How long a shutdown waits for clients to take their goodbye. */
+const GOODBYE_MS = 2000;
+
+/** What a replay came to. */
+export interface ReplayResult {
+  count: number;
+  complete: boolean;
+}
+
+/**
+ * Brings every event to every connection that may and wants to see it, and ends the connections that must end.
+ *
+ * It is an ordinary subscriber of the bus; the features that publish know nothing of it.
+ */
+@Injectable()
+export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly logger = new Logger(RealtimeHub.name);
+  private readonly connections = new Set<RealtimeConnection>();
+  private ticker: NodeJS.Timeout | undefined;
+  private closing = false;
+  private onEmpty: (() => void) | undefined;
+
+  constructor(
+    private readonly bus: EventBus,
+    private readonly journal: EventJournal,
+    private readonly relay: EventRelay,
+    private readonly authenticator: Authenticator,
+    private readonly config: Config,
+  ) {}
+
+  onModuleInit(): void {
+    this.bus.subscribeAll((event) => this.deliver(event));
+    this.bus.subscribe('user.updated', ({ payload }) => this.rescope(payload.userId));
+    this.authenticator.onSessionsEnded((ended) =>
+      this.endWhere(({ principal }) => {
+        if (!principal) return false;
+        if ('sessionId' in ended) return principal.sessionId === ended.sessionId;
+        return principal.userId === ended.userId && principal.sessionId !== ended.exceptSessionId;
+      }),
+    );
+  }
+
+  onApplicationBootstrap(): void {
+    this.ticker = setInterval(() => this.tick(Date.now()), TICK_MS);
+    this.ticker.unref();
+  }
+
+  /** True once the service is going down: nobody is let in any more. */
+  get isClosing(): boolean {
+    return this.closing;
+  }
+
+  /** Takes a connection in. */
+  add(connection: RealtimeConnection): void {
+    this.connections.add(connection);
+  }
+
+  /** Lets go of a connection that is closed. */
+  remove(connection: RealtimeConnection): void {
+    this.connections.delete(connection);
+    if (this.connections.size === 0) this.onEmpty?.();
+  }
+
+  /** Asks once more after a connection got its principal: its session may have ended in between, unseen. */
+  recheck(connection: RealtimeConnection): void {
+    const { principal } = connection;
+    if (!principal) return;
+    this.authenticator
+      .refresh(principal)
+      .then((current) => {
+        if (!current) connection.end('revoked');
+      })
+      .catch((error: unknown) => this.logger.error({ msg: 'a session was not checked again', err: error }));
+  }
+
+  /** Subscribes a connection from now on; filters it has keep their place. */
+  subscribe(connection: RealtimeConnection, filters: readonly string[]): void {
+    for (const filter of filters) {
+      if (!connection.filters.has(filter)) connection.filters.set(filter, this.relay.position);
+    }
+  }
+
+  /**
+   * Subscribes a connection and first sends it what it missed since a cursor, without gap or repeat.
+   *
+   * Live events are not held back meanwhile: the journal has them too. The replay goes on until it has read everything
+   * the relay has delivered, and the connection turns live in that same moment.
+   *
+   * @param position - where the cursor stands, from {@link EventJournal.locate}.
+   */
+  async replay(
+    connection: RealtimeConnection,
+    filters: readonly string[],
+    position: CursorPosition,
+  ): Promise<ReplayResult> {
+    const liveBefore = this.relay.position;
+    const before = new Map(connection.filters);
+    const sentBefore = ({ seq, type }: DomainEvent) => seq <= liveBefore && hasFilterFor(before, type, seq);
+    connection.replaying = true;
+    this.subscribe(connection, filters);
+    let count = 0;
+    let at = position.afterSeq;
+    try {
+      for (let caughtUp = false; !caughtUp && this.connections.has(connection) && connection.principal;) {
+        const throughSeq = await this.journal.head();
+        const events = await this.journal.read({
+          afterSeq: at,
+          throughSeq,
+          types: typesOf(connection.filters.keys()),
+          subjects: visibleSubjects(connection.principal),
+          limit: REPLAY_PAGE,
+        });
+        for (const event of events) {
+          // Up to where the connection was live before, only the filters of this request are asked for again.
+          const asked = event.seq > liveBefore || filters.some((filter) => matchesFilter(filter, event.type));
+          if (!asked || sentBefore(event)) continue;
+          connection.send(new EventFrames(event));
+          count += 1;
+        }
+        const last = events.at(-1);
+        at = events.length === REPLAY_PAGE && last ? last.seq : Math.max(at, throughSeq);
+        if (events.length === REPLAY_PAGE) await connection.flushed();
+        else caughtUp = at >= this.relay.position;
+      }
+    } finally {
+      for (const [filter, since] of connection.filters) connection.filters.set(filter, Math.max(since, at));
+      connection.replaying = false;
+    }
+    return { count, complete: position.complete };
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.closing = true;
+    clearInterval(this.ticker);
+    await this.relay.caughtUp();
+    if (this.connections.size === 0) return;
+    const empty = new Promise<void>((resolve) => (this.onEmpty = resolve));
+    for (const connection of this.connections) connection.end('shutdown');
+    let timer: NodeJS.Timeout | undefined;
+    await Promise.race([empty, new Promise((resolve) => (timer = setTimeout(resolve, GOODBYE_MS)))]);
+    clearTimeout(timer);
+  }
+
+  private deliver(event: DomainEvent): void {
+    const frames = new EventFrames(event);
+    for (const connection of this.connections) {
+      if (!connection.wants(event)) continue;
+      if (connection.bufferedBytes > this.config.REALTIME_MAX_BUFFERED_BYTES) connection.end('slow_consumer');
+      else connection.send(frames);
+    }
+  }
+
+  /** After a change of address or role: what the account's connections may see is decided anew. */
+  private async rescope(userId: string): Promise<void> {
+    for (const connection of this.connections) {
+      if (connection.principal?.userId !== userId) continue;
+      const principal = await this.authenticator.refresh(connection.principal);
+      if (principal) connection.principal = principal;
+    }
+  }
+
+  /** Ends connections, but only after the event that tells why has reached them. */
+  private endWhere(concerned: (connection: RealtimeConnection) => boolean): void {
+    this.relay
+      .caughtUp()
+      .then(() => {
+        for (const connection of this.connections) if (concerned(connection)) connection.end('revoked');
+      })
+      .catch((error: unknown) => this.logger.error({ msg: 'connections were not closed', err: error }));
+  }
+
+  private tick(now: number): void {
+    for (const connection of this.connections) {
+      if (connection.principal && connection.principal.expiresAt <= now) connection.end('token_expired');
+      else connection.tick(now);
+    }
+  }
+}

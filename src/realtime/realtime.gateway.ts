@@ -1,0 +1,135 @@
+import type { IncomingMessage } from 'node:http';
+import { Injectable, UseFilters, UseGuards, UsePipes, type CanActivate, type ExecutionContext } from '@nestjs/common';
+import {
+  ConnectedSocket,
+  MessageBody,
+  SubscribeMessage,
+  WebSocketGateway,
+  type OnGatewayConnection,
+  type OnGatewayDisconnect,
+} from '@nestjs/websockets';
+import type { WebSocket } from 'ws';
+import { Authenticator } from '../auth/authenticator.service.js';
+import { AppError } from '../common/app-error.js';
+import { Config } from '../config/config.js';
+import { checkFilters } from '../events/event-filter.js';
+import { EventJournal } from '../events/event-journal.service.js';
+import { OTHER_MESSAGES } from './herald-ws.adapter.js';
+import { isAllowedOrigin } from './origin.js';
+import { RealtimeHub } from './realtime-hub.service.js';
+import { CLOSE, WsConnection } from './ws-connection.js';
+import { WsErrorFilter } from './ws-error.filter.js';
+import { clientMessages, messagePipe, requestIdOf, type ClientMessage } from './ws-messages.js';
+
+const connections = new WeakMap<WebSocket, WsConnection>();
+
+/** The connection behind a socket that the gateway let in. */
+function connectionOf(client: WebSocket): WsConnection {
+  const connection = connections.get(client);
+  if (!connection) throw new AppError('UNAUTHORIZED', 'Authentication required');
+  return connection;
+}
+
+/** Lets through only messages of connections that have authenticated. */
+@Injectable()
+class WsAuthGuard implements CanActivate {
+  canActivate(context: ExecutionContext): boolean {
+    if (connectionOf(context.switchToWs().getClient<WebSocket>()).principal) return true;
+    throw new AppError('UNAUTHORIZED', 'Authentication required');
+  }
+}
+
+/** The WebSocket protocol of the contract; the adapter sees to it that a connection's messages are handled in order. */
+@WebSocketGateway({ path: '/ws' })
+@UsePipes(messagePipe)
+@UseFilters(WsErrorFilter)
+export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect {
+  constructor(
+    private readonly hub: RealtimeHub,
+    private readonly authenticator: Authenticator,
+    private readonly journal: EventJournal,
+    private readonly config: Config,
+  ) {}
+
+  handleConnection(client: WebSocket, request: IncomingMessage): void {
+    if (this.hub.isClosing) return client.close(CLOSE.goingAway, 'The server is going away');
+    if (!isAllowedOrigin(request.headers, this.config.allowedOrigins)) {
+      return client.close(CLOSE.policy, 'The origin is not allowed');
+    }
+    const connection = new WsConnection(client, request, this.config, Date.now());
+    connections.set(client, connection);
+    this.hub.add(connection);
+  }
+
+  handleDisconnect(client: WebSocket): void {
+    const connection = connections.get(client);
+    if (connection) this.hub.remove(connection);
+  }
+
+  @SubscribeMessage('auth')
+  async auth(
+    @ConnectedSocket() client: WebSocket,
+    @MessageBody({ schema: clientMessages.auth }) message: ClientMessage<'auth'>,
+  ): Promise<object> {
+    const connection = connectionOf(client);
+    const refused = { type: 'auth', ok: false, ...requestIdOf(message) };
+    try {
+      const principal = await this.authenticator.authenticate(message.token);
+      // A connection is one account's for good; its session may be refreshed in place.
+      if (connection.principal && connection.principal.userId !== principal.userId) return refused;
+      connection.principal = principal;
+      this.hub.recheck(connection);
+      return { type: 'auth', ok: true, userId: principal.userId, ...requestIdOf(message) };
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'UNAUTHORIZED') return refused;
+      throw error;
+    }
+  }
+
+  @UseGuards(WsAuthGuard)
+  @SubscribeMessage('subscribe')
+  async subscribe(
+    @ConnectedSocket() client: WebSocket,
+    @MessageBody({ schema: clientMessages.subscribe }) message: ClientMessage<'subscribe'>,
+  ): Promise<object | undefined> {
+    const connection = connectionOf(client);
+    const filters = checkFilters(message.events);
+    const { lastEventId } = message;
+    const position = lastEventId === undefined ? undefined : await this.journal.locate(lastEventId, 'lastEventId');
+    if (!position) {
+      this.hub.subscribe(connection, filters);
+      return this.subscribed(connection, message);
+    }
+    const current = [...new Set([...connection.filters.keys(), ...filters])];
+    connection.answer({ type: 'subscribed', events: current, ...requestIdOf(message) });
+    const result = await this.hub.replay(connection, filters, position);
+    return { type: 'replayed', ...result, ...requestIdOf(message) };
+  }
+
+  @UseGuards(WsAuthGuard)
+  @SubscribeMessage('unsubscribe')
+  unsubscribe(
+    @ConnectedSocket() client: WebSocket,
+    @MessageBody({ schema: clientMessages.unsubscribe }) message: ClientMessage<'unsubscribe'>,
+  ): object {
+    const connection = connectionOf(client);
+    for (const filter of checkFilters(message.events)) connection.filters.delete(filter);
+    return this.subscribed(connection, message);
+  }
+
+  @SubscribeMessage('ping')
+  ping(@MessageBody({ schema: clientMessages.ping }) message: ClientMessage<'ping'>): object {
+    return { type: 'pong', ...requestIdOf(message) };
+  }
+
+  @UseGuards(WsAuthGuard)
+  @SubscribeMessage(OTHER_MESSAGES)
+  other(): never {
+    const types = Object.keys(clientMessages).join(', ');
+    throw new AppError('VALIDATION', `The message has no known "type"; known types: ${types}`);
+  }
+
+  private subscribed(connection: WsConnection, message: object): object {
+    return { type: 'subscribed', events: [...connection.filters.keys()], ...requestIdOf(message) };
+  }
+}

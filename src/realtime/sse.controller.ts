@@ -1,0 +1,77 @@
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { Controller, Headers, Logger, Query, Res, Sse } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { Observable } from 'rxjs';
+import { z } from 'zod';
+import { AppError } from '../common/app-error.js';
+import { CurrentPrincipal, TokenInQuery, type Principal } from '../common/principal.js';
+import { Config } from '../config/config.js';
+import { checkFilters } from '../events/event-filter.js';
+import { EventJournal } from '../events/event-journal.service.js';
+import { splitList } from '../events/events.controller.js';
+import { RealtimeHub } from './realtime-hub.service.js';
+import { SseConnection } from './sse-connection.js';
+
+const streamQuery = z.object({ events: z.string().optional(), lastEventId: z.string().optional() });
+
+/**
+ * The event stream.
+ *
+ * Nest's `@Sse()` guards the route, answers errors before the first byte, and tears down when the client leaves. The
+ * frames are written by the hub, because Nest would encode each event once per client, and invent an id for every
+ * message without one, which would destroy the browser's last event id.
+ */
+@Controller('events')
+export class SseController {
+  private readonly logger = new Logger(SseController.name);
+
+  constructor(
+    private readonly hub: RealtimeHub,
+    private readonly journal: EventJournal,
+    private readonly config: Config,
+  ) {}
+
+  @TokenInQuery()
+  @Sse('stream')
+  async stream(
+    @CurrentPrincipal() principal: Principal,
+    @Query({ schema: streamQuery }) query: z.infer<typeof streamQuery>,
+    @Headers('last-event-id') lastEventIdHeader: string | undefined,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<Observable<never>> {
+    if (this.hub.isClosing) throw new AppError('SERVICE_UNAVAILABLE', 'The server is going away');
+    const filters = query.events === undefined ? ['*'] : checkFilters(splitList(query.events));
+    // An EventSource that has seen no event yet may send an empty header.
+    const lastEventId = lastEventIdHeader || query.lastEventId || undefined;
+    const position = lastEventId === undefined ? undefined : await this.journal.locate(lastEventId, 'lastEventId');
+    return new Observable<never>((subscriber) => {
+      const complete = () => subscriber.complete();
+      const connection = new SseConnection(reply.raw, principal, this.config.SSE_HEARTBEAT_MS, complete);
+      onHeadWritten(reply.raw, () => {
+        connection.open(Date.now());
+        this.hub.add(connection);
+        this.hub.recheck(connection);
+        if (!position) return this.hub.subscribe(connection, filters);
+        if (!position.complete && lastEventId !== undefined) connection.writeGap(lastEventId);
+        this.hub.replay(connection, filters, position).catch((error: unknown) => {
+          this.logger.error({ msg: 'a replay failed', err: error });
+          reply.raw.destroy();
+        });
+      });
+      return () => this.hub.remove(connection);
+    });
+  }
+}
+
+/** Calls back once Nest has written the stream's head, in which the contract wants a plain `no-cache`. */
+function onHeadWritten(response: ServerResponse, callback: () => void): void {
+  const writeHead = response.writeHead.bind(response) as (
+    status: number,
+    headers: OutgoingHttpHeaders,
+  ) => ServerResponse;
+  response.writeHead = ((status: number, headers: OutgoingHttpHeaders) => {
+    writeHead(status, { ...headers, 'Cache-Control': 'no-cache' });
+    callback();
+    return response;
+  }) as ServerResponse['writeHead'];
+}

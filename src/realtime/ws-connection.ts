@@ -1,0 +1,82 @@
+import type { IncomingMessage } from 'node:http';
+import type { WebSocket } from 'ws';
+import type { Config } from '../config/config.js';
+import type { EventFrames } from './frames.js';
+import { RealtimeConnection, type EndReason } from './realtime-connection.js';
+
+/** Close codes of the contract (RFC 6455 §7.4: 1000–2999 are the protocol's, 4000–4999 ours). */
+export const CLOSE = {
+  goingAway: 1001,
+  policy: 1008,
+  unauthenticated: 4401,
+  revoked: 4403,
+  pingTimeout: 4408,
+  slowConsumer: 4429,
+} as const;
+
+const MINUTE_MS = 60_000;
+const MAX_MISSED_PINGS = 2;
+
+/** A WebSocket client. */
+export class WsConnection extends RealtimeConnection {
+  private readonly authDeadline: number;
+  private nextPing: number;
+  private missedPings = 0;
+  private minute = 0;
+  private messagesThisMinute = 0;
+
+  constructor(
+    private readonly client: WebSocket,
+    request: IncomingMessage,
+    private readonly config: Config,
+    now: number,
+  ) {
+    super(request.socket);
+    this.authDeadline = now + config.WS_AUTH_TIMEOUT_MS;
+    this.nextPing = now + config.WS_PING_INTERVAL_MS;
+    client.on('pong', () => (this.missedPings = 0));
+    client.on('message', () => this.countMessage(Date.now()));
+  }
+
+  /** Sends an answer of the protocol. */
+  answer(message: object): void {
+    if (this.client.readyState === this.client.OPEN) this.client.send(JSON.stringify(message));
+  }
+
+  tick(now: number): void {
+    if (!this.principal && now >= this.authDeadline) {
+      this.client.close(CLOSE.unauthenticated, 'Authentication timed out');
+    } else if (now >= this.nextPing) {
+      this.nextPing = now + this.config.WS_PING_INTERVAL_MS;
+      if (this.missedPings >= MAX_MISSED_PINGS) return this.client.close(CLOSE.pingTimeout, 'Pings were not answered');
+      this.missedPings += 1;
+      if (this.client.readyState === this.client.OPEN) this.client.ping();
+    }
+  }
+
+  protected writeEvent(frames: EventFrames): void {
+    if (this.client.readyState === this.client.OPEN) this.client.send(frames.webSocket, { binary: false });
+  }
+
+  protected writeEnd(reason: EndReason): void {
+    switch (reason) {
+      case 'token_expired':
+        return this.client.close(CLOSE.unauthenticated, 'The access token has expired');
+      case 'revoked':
+        return this.client.close(CLOSE.revoked, 'The session has ended');
+      case 'slow_consumer':
+        return this.client.close(CLOSE.slowConsumer, `Too slow; resume with lastEventId ${this.lastEventId ?? ''}`);
+      case 'shutdown':
+        return this.client.close(CLOSE.goingAway, 'The server is going away');
+    }
+  }
+
+  private countMessage(now: number): void {
+    const max = this.config.WS_MAX_MESSAGES_PER_MINUTE;
+    const minute = Math.floor(now / MINUTE_MS);
+    if (minute !== this.minute) this.messagesThisMinute = 0;
+    this.minute = minute;
+    this.messagesThisMinute += 1;
+    if (max > 0 && this.messagesThisMinute > max) this.client.close(CLOSE.policy, 'Too many messages');
+  }
+}

@@ -1,0 +1,33 @@
+import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { AppError } from '../common/app-error.js';
+import { Config } from '../config/config.js';
+import { UsersService } from './users.service.js';
+
+/** Makes the first admin from `ADMIN_EMAIL` and `ADMIN_PASSWORD` at start, while no admin exists. */
+@Injectable()
+export class FirstAdmin implements OnApplicationBootstrap {
+  private readonly logger = new Logger(FirstAdmin.name);
+
+  constructor(
+    private readonly config: Config,
+    private readonly users: UsersService,
+  ) {}
+
+  /** @throws AppError when the password breaks the policy or the address is an ordinary account's: the start stops. */
+  async onApplicationBootstrap(): Promise<void> {
+    if (await this.users.hasRole('admin')) return;
+    const { ADMIN_EMAIL, ADMIN_PASSWORD } = this.config;
+    if (!ADMIN_EMAIL || !ADMIN_PASSWORD) {
+      this.logger.warn(
+        'there is no admin yet: set ADMIN_EMAIL and ADMIN_PASSWORD and start again to make the first one',
+      );
+      return;
+    }
+    if (await this.users.findWithPassword(ADMIN_EMAIL)) {
+      // Made an admin, it would keep the password of whoever registered the address.
+      throw new AppError('CONFLICT', `ADMIN_EMAIL is the address of an ordinary account: choose another one`);
+    }
+    await this.users.create(ADMIN_EMAIL, ADMIN_PASSWORD, 'admin');
+    this.logger.log(`made the first admin: ${ADMIN_EMAIL}`);
+  }
+}

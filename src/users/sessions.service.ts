@@ -1,0 +1,91 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { LessThan, Not, type Repository } from 'typeorm';
+import type { Principal } from '../common/principal.js';
+import { currentRequestContext } from '../common/request-context.js';
+import { Config } from '../config/config.js';
+import { Housekeeping } from '../database/housekeeping.service.js';
+import { UnitOfWork } from '../database/unit-of-work.js';
+import { Session } from './session.entity.js';
+
+/** What a live session says about its owner. */
+export type SessionOwner = Omit<Principal, 'expiresAt'>;
+
+/** Which sessions have ended: one, or all of an account's except perhaps one. */
+export type EndedSessions = { sessionId: string } | { userId: string; exceptSessionId: string | undefined };
+
+/** Owns the sessions: starts, finds and ends them, and tells whoever keeps connections open which have ended. */
+@Injectable()
+export class SessionsService implements OnModuleInit {
+  private readonly listeners = new Set<(ended: EndedSessions) => void>();
+
+  constructor(
+    @InjectRepository(Session) private readonly sessions: Repository<Session>,
+    private readonly unitOfWork: UnitOfWork,
+    private readonly config: Config,
+    private readonly housekeeping: Housekeeping,
+  ) {}
+
+  onModuleInit(): void {
+    this.housekeeping.register('sessions', () => this.removeExpired(Date.now()));
+  }
+
+  /** Starts a session for an account, from the address and device of the current request. */
+  async start(userId: string): Promise<Session> {
+    const now = Date.now();
+    const { ip = null, userAgent = null } = currentRequestContext() ?? {};
+    const session = { id: randomUUID(), userId, ip, userAgent, createdAt: now, lastUsedAt: now };
+    return this.unitOfWork.run((tx) =>
+      tx.save(tx.create(Session, { ...session, expiresAt: now + this.config.JWT_REFRESH_EXPIRES_IN })),
+    );
+  }
+
+  /** Prolongs a session whose refresh token was just used. */
+  async prolong(sessionId: string): Promise<void> {
+    const now = Date.now();
+    const times = { lastUsedAt: now, expiresAt: now + this.config.JWT_REFRESH_EXPIRES_IN };
+    await this.unitOfWork.run((tx) => tx.update(Session, { id: sessionId }, times));
+  }
+
+  /** Returns the owner of a session that is going on; undefined when it has ended, expired, or its owner is banned. */
+  async findOwner(sessionId: string): Promise<SessionOwner | undefined> {
+    const row = await this.sessions
+      .createQueryBuilder('session')
+      .innerJoin('session.user', 'user')
+      .select(['user.id AS "userId"', 'user.email AS email', 'user.role AS role'])
+      .where('session.id = :sessionId AND session.expiresAt > :now', { sessionId, now: Date.now() })
+      .andWhere('user.bannedAt IS NULL')
+      .getRawOne<Omit<SessionOwner, 'sessionId'>>();
+    return row && { ...row, sessionId };
+  }
+
+  /** Ends one session. Its access tokens stop working with the commit. */
+  async end(sessionId: string): Promise<void> {
+    await this.unitOfWork.run(async (tx) => {
+      await tx.delete(Session, { id: sessionId });
+      this.announce({ sessionId });
+    });
+  }
+
+  /** Ends all sessions of an account, except perhaps the acting one. */
+  async endAll(userId: string, exceptSessionId?: string): Promise<void> {
+    await this.unitOfWork.run(async (tx) => {
+      await tx.delete(Session, { userId, ...(exceptSessionId !== undefined && { id: Not(exceptSessionId) }) });
+      this.announce({ userId, exceptSessionId });
+    });
+  }
+
+  /** Calls `listener` after every commit that ended sessions. */
+  onEnded(listener: (ended: EndedSessions) => void): void {
+    this.listeners.add(listener);
+  }
+
+  private announce(ended: EndedSessions): void {
+    this.unitOfWork.afterCommit(() => this.listeners.forEach((listener) => listener(ended)));
+  }
+
+  private async removeExpired(now: number): Promise<void> {
+    await this.unitOfWork.run((tx) => tx.delete(Session, { expiresAt: LessThan(now) }));
+  }
+}

@@ -1,0 +1,18 @@
+import { Module } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { FirstAdmin } from './first-admin.service.js';
+import { MeController } from './me.controller.js';
+import { PasswordHasher } from './password-hasher.js';
+import { Session } from './session.entity.js';
+import { SessionsService } from './sessions.service.js';
+import { User } from './user.entity.js';
+import { UsersService } from './users.service.js';
+
+/** Accounts, their sessions and their passwords. */
+@Module({
+  imports: [TypeOrmModule.forFeature([User, Session])],
+  controllers: [MeController],
+  providers: [UsersService, SessionsService, PasswordHasher, FirstAdmin],
+  exports: [UsersService, SessionsService, PasswordHasher],
+})
+export class UsersModule {}

@@ -1,0 +1,148 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import type { EntityManager, Repository } from 'typeorm';
+import { AppError } from '../common/app-error.js';
+import type { Role } from '../common/principal.js';
+import { UnitOfWork } from '../database/unit-of-work.js';
+import { EventBus } from '../events/event-bus.js';
+import { PasswordHasher } from './password-hasher.js';
+import { checkPassword } from './password-policy.js';
+import { Session } from './session.entity.js';
+import { SessionsService } from './sessions.service.js';
+import { User } from './user.entity.js';
+
+/** What an owner may change of an account. */
+export interface ProfileChanges {
+  email?: string | undefined;
+  password?: string | undefined;
+  currentPassword?: string | undefined;
+}
+
+/** Owns the accounts and publishes what happens to them. */
+@Injectable()
+export class UsersService {
+  constructor(
+    @InjectRepository(User) private readonly users: Repository<User>,
+    private readonly unitOfWork: UnitOfWork,
+    private readonly events: EventBus,
+    private readonly passwords: PasswordHasher,
+    private readonly sessions: SessionsService,
+  ) {}
+
+  /**
+   * Creates an account and publishes `user.registered`.
+   *
+   * @param email - lower case.
+   * @throws AppError BAD_REQUEST when the password breaks the policy, CONFLICT when the address is taken.
+   */
+  async create(email: string, password: string, role: Role = 'user'): Promise<User> {
+    const passwordHash = await this.hashNew(password, email);
+    return this.insert(email, passwordHash, role);
+  }
+
+  /** Checks a new password against the policy and hashes it; slow on purpose, so never inside a unit of work. */
+  async hashNew(password: string, email: string): Promise<string> {
+    checkPassword(password, email);
+    return this.passwords.hash(password);
+  }
+
+  /** Inserts an account whose password is hashed already, and publishes `user.registered`. @throws AppError CONFLICT */
+  async insert(email: string, passwordHash: string, role: Role = 'user'): Promise<User> {
+    return this.unitOfWork.run(async (tx) => {
+      await this.refuseTaken(tx, email);
+      const now = Date.now();
+      const user = tx.create(User, { id: randomUUID(), email, passwordHash, role, createdAt: now, updatedAt: now });
+      await tx.insert(User, user);
+      await this.events.publish('user.registered', { userId: user.id });
+      return user;
+    });
+  }
+
+  /** Returns an account. @throws AppError NOT_FOUND */
+  async get(id: string): Promise<User> {
+    const user = await this.users.findOneBy({ id });
+    if (!user) throw new AppError('NOT_FOUND', 'There is no such account');
+    return user;
+  }
+
+  /** Returns the account of an address with its password hash, or undefined. */
+  async findWithPassword(email: string): Promise<User | undefined> {
+    return (await this.withPassword().where({ email }).getOne()) ?? undefined;
+  }
+
+  /** Says whether any account has a role. */
+  async hasRole(role: Role): Promise<boolean> {
+    return this.users.existsBy({ role });
+  }
+
+  /**
+   * Changes address or password of the caller's own account.
+   *
+   * A new password publishes `password.changed` and ends every other session; a new address publishes `user.updated`.
+   *
+   * @throws AppError VALIDATION without `currentPassword`, UNAUTHORIZED for a wrong one, BAD_REQUEST when the new
+   * password breaks the policy, CONFLICT when the address is taken.
+   */
+  async changeOwn(id: string, sessionId: string, { email, password, currentPassword }: ProfileChanges): Promise<User> {
+    const passwordHash =
+      password === undefined ? undefined : await this.replaceHash(id, password, email, currentPassword);
+    return this.unitOfWork.run(async (tx) => {
+      // Asked again here: another request may have ended this session while the hash was made.
+      const session = await tx.findOne(Session, { where: { id: sessionId, userId: id }, relations: { user: true } });
+      if (!session) throw new AppError('UNAUTHORIZED', 'Authentication required');
+      const { user } = session;
+      const updatedAt = Date.now();
+      if (passwordHash !== undefined) {
+        await tx.update(User, { id }, { passwordHash, updatedAt });
+        await this.sessions.endAll(id, sessionId);
+        await this.events.publish('password.changed', { userId: id });
+      }
+      if (email !== undefined && email !== user.email) {
+        await this.refuseTaken(tx, email);
+        await tx.update(User, { id }, { email, emailVerified: false, updatedAt });
+        await this.events.publish('user.updated', { userId: id, fields: ['email'] });
+      }
+      return tx.findOneByOrFail(User, { id });
+    });
+  }
+
+  /** Deletes an account with everything that hangs on it, and publishes `user.deleted`. */
+  async delete(id: string): Promise<void> {
+    await this.unitOfWork.run(async (tx) => {
+      await this.sessions.endAll(id);
+      const { affected } = await tx.delete(User, { id });
+      if (!affected) throw new AppError('NOT_FOUND', 'There is no such account');
+      await this.events.publish('user.deleted', { userId: id });
+    });
+  }
+
+  private async replaceHash(
+    id: string,
+    password: string,
+    newEmail: string | undefined,
+    currentPassword: string | undefined,
+  ): Promise<string> {
+    if (currentPassword === undefined) {
+      const message = 'A new password needs the current one';
+      throw new AppError('VALIDATION', message, [{ field: 'currentPassword', message }]);
+    }
+    const user = await this.withPassword().where({ id }).getOne();
+    if (!(await this.passwords.verify(user?.passwordHash, currentPassword))) {
+      throw new AppError('UNAUTHORIZED', 'The current password is wrong');
+    }
+    return this.hashNew(password, newEmail ?? user?.email ?? '');
+  }
+
+  private withPassword() {
+    return this.users.createQueryBuilder('user').addSelect('user.passwordHash');
+  }
+
+  private async refuseTaken(tx: EntityManager, email: string): Promise<void> {
+    if (await tx.existsBy(User, { email })) {
+      throw new AppError('CONFLICT', 'The email address is taken', [
+        { field: 'email', code: 'EMAIL_TAKEN', message: 'The email address is taken' },
+      ]);
+    }
+  }
+}
