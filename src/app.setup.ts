@@ -14,7 +14,7 @@ import { runInRequestContext } from './common/request-context.js';
 import { parseStrictJson } from './common/strict-json.js';
 import { validationPipe } from './common/validation.js';
 import type { Config } from './config/config.js';
-import { EventRelay } from './events/event-relay.js';
+import { EventRelay } from './events/event-relay.service.js';
 import { HeraldWsAdapter } from './realtime/herald-ws.adapter.js';
 
 const PREFIX = 'api/v1';

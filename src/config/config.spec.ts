@@ -70,6 +70,6 @@ describe('loadConfig', () => {
   it('has every variable in .env.example, and no other', () => {
     const text = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8');
     const named = [...text.matchAll(/^# ?([A-Z_]+)=/gm)].map(([, name]) => name);
-    expect(named.toSorted()).toEqual(Object.keys(envSchema.shape).toSorted());
+    expect(new Set(named)).toEqual(new Set(Object.keys(envSchema.shape)));
   });
 });

@@ -24,7 +24,7 @@ export function checkFilters(filters: readonly string[], field = 'events'): stri
 
 function tooMany(field: string): AppError {
   const message = `At most ${MAX_FILTERS} filters are allowed`;
-  return new AppError('VALIDATION', message, [{ field, message }]);
+  return new AppError('VALIDATION', message, [{ field, code: 'FILTERS_TOO_MANY', message }]);
 }
 
 /** Says whether one filter lets a type through. */

@@ -5,7 +5,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { EventBus } from './event-bus.js';
 import { EventCursor } from './event-cursor.entity.js';
 import { EventJournal } from './event-journal.service.js';
-import { EventRelay } from './event-relay.js';
+import { EventRelay } from './event-relay.service.js';
 import { EventRetention } from './event-retention.service.js';
 import { EventRow } from './event.entity.js';
 import { EventsController } from './events.controller.js';

@@ -3,7 +3,7 @@ import { AppError } from '../common/app-error.js';
 import { Public } from '../common/principal.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { EventJournal } from '../events/event-journal.service.js';
-import { EventRelay } from '../events/event-relay.js';
+import { EventRelay } from '../events/event-relay.service.js';
 
 /** How long one check may take. */
 const TIMEOUT_MS = 2000;

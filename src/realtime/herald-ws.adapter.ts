@@ -78,7 +78,7 @@ export class HeraldWsAdapter extends WsAdapter {
     handlers: WsMessageHandler[],
     transform: (data: unknown) => Observable<unknown>,
   ): void {
-    const callbacks = new Map(handlers.map(({ message, callback }) => [message as string, callback]));
+    const callbacks = new Map(handlers.map(({ message, callback }) => [message, callback]));
     let waiting = 0;
     let turn: Promise<unknown> = Promise.resolve();
     client.on('message', (data, isBinary) => {

@@ -11,7 +11,7 @@ import type { DomainEvent } from '../events/domain-event.js';
 import { EventBus } from '../events/event-bus.js';
 import { matchesFilter, typesOf } from '../events/event-filter.js';
 import { EventJournal, type CursorPosition } from '../events/event-journal.service.js';
-import { EventRelay } from '../events/event-relay.js';
+import { EventRelay } from '../events/event-relay.service.js';
 import { visibleSubjects } from '../events/visibility.js';
 import { EventFrames } from './frames.js';
 import { hasFilterFor, type RealtimeConnection } from './realtime-connection.js';

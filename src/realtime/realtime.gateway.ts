@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { Injectable, UseFilters, UseGuards, UsePipes, type CanActivate, type ExecutionContext } from '@nestjs/common';
+import { Injectable, UseFilters, UseGuards, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import {
   ConnectedSocket,
   MessageBody,
@@ -19,7 +19,7 @@ import { isAllowedOrigin } from './origin.js';
 import { RealtimeHub } from './realtime-hub.service.js';
 import { CLOSE, WsConnection } from './ws-connection.js';
 import { WsErrorFilter } from './ws-error.filter.js';
-import { clientMessages, messagePipe, requestIdOf, type ClientMessage } from './ws-messages.js';
+import { clientMessages, requestIdOf, type ClientMessage } from './ws-messages.js';
 
 const connections = new WeakMap<WebSocket, WsConnection>();
 
@@ -41,7 +41,6 @@ class WsAuthGuard implements CanActivate {
 
 /** The WebSocket protocol of the contract; the adapter sees to it that a connection's messages are handled in order. */
 @WebSocketGateway({ path: '/ws' })
-@UsePipes(messagePipe)
 @UseFilters(WsErrorFilter)
 export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect {
   constructor(

@@ -11,11 +11,18 @@ export class WsErrorFilter implements ExceptionFilter {
   catch(exception: unknown, host: ArgumentsHost): void {
     const ws = host.switchToWs();
     const client = ws.getClient<WebSocket>();
-    const known = exception instanceof AppError;
-    if (!known) this.logger.error(exception);
-    const message = known ? exception.message : 'Something went wrong on our side';
+    if (!(exception instanceof AppError)) this.logger.error(exception);
+    const message = exception instanceof AppError ? sentenceOf(exception) : 'Something went wrong on our side';
     if (client.readyState === client.OPEN) {
       client.send(JSON.stringify({ type: 'error', message, ...requestIdOf(ws.getData()) }));
     }
   }
+}
+
+/** A WebSocket error is one sentence, so what the validation found out goes into it. */
+function sentenceOf({ message, details = [] }: AppError): string {
+  const particulars = details
+    .filter(({ code }) => code === undefined)
+    .map(({ field, message: what }) => `${field}: ${what}`);
+  return particulars.length === 0 ? message : `The message is not valid: ${particulars.join('; ')}`;
 }

@@ -1,7 +1,4 @@
-import { StandardSchemaValidationPipe } from '@nestjs/common';
 import { z } from 'zod';
-import { AppError } from '../common/app-error.js';
-import { toErrorDetails } from '../common/validation.js';
 
 const requestId = z.string().max(128).optional();
 const events = z.array(z.string()).min(1).max(1000);
@@ -16,14 +13,6 @@ export const clientMessages = {
 
 /** A client message of one type, checked. */
 export type ClientMessage<T extends keyof typeof clientMessages> = z.infer<(typeof clientMessages)[T]>;
-
-/** Checks a message's shape and says, in one sentence, what is wrong with it. */
-export const messagePipe = new StandardSchemaValidationPipe({
-  exceptionFactory: (issues) => {
-    const particulars = toErrorDetails(issues).map(({ field, message }) => `${field}: ${message}`);
-    return new AppError('VALIDATION', `The message is not valid: ${particulars.join('; ')}`);
-  },
-});
 
 /** Returns the `requestId` to echo, as a field to spread, if the message carries a usable one. */
 export function requestIdOf(message: unknown): { requestId?: string } {

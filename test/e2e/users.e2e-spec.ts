@@ -1,0 +1,125 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TestServer } from '../support/server.js';
+
+const NEW_PASSWORD = 'Another-horse-2';
+
+describe('/users/me', () => {
+  let server: TestServer;
+  beforeAll(async () => {
+    server = await TestServer.start();
+  });
+  afterAll(() => server.close());
+
+  const me = (token: string) => server.api.get('/users/me', token);
+
+  it('PATCH email needs no password, resets emailVerified, and moves the login', async () => {
+    const user = await server.api.register();
+    const email = `moved-${user.email}`;
+    const answer = await server.api.patch('/users/me', { email: email.toUpperCase() }, user.accessToken);
+    expect(answer.status).toBe(200);
+    expect(answer.body.data).toMatchObject({ id: user.id, email, emailVerified: false });
+    expect((await server.api.post('/auth/login', { ...user, email: user.email })).status).toBe(422);
+    expect((await server.api.post('/auth/login', { email: user.email, password: user.password })).status).toBe(401);
+    await server.api.login({ email, password: user.password });
+  });
+
+  it('PATCH email to a taken address answers 409, to the own one changes nothing', async () => {
+    const [user, other] = [await server.api.register(), await server.api.register()];
+    expect((await server.api.patch('/users/me', { email: other.email }, user.accessToken)).status).toBe(409);
+    const socket = await server.subscriber(user.accessToken);
+    const same = await server.api.patch('/users/me', { email: user.email }, user.accessToken);
+    expect(same.status).toBe(200);
+    await socket.settle();
+    expect(socket.events).toEqual([]);
+  });
+
+  it('PATCH password publishes password.changed alone, keeps the acting session, and ends every other', async () => {
+    const user = await server.api.register();
+    const other = await server.api.login(user);
+    const [mine, theirs] = [await server.subscriber(user.accessToken), await server.subscriber(other.accessToken)];
+    const body = { password: NEW_PASSWORD, currentPassword: user.password };
+    expect((await server.api.patch('/users/me', body, user.accessToken)).status).toBe(200);
+
+    expect((await me(other.accessToken)).status).toBe(401);
+    expect((await server.api.post('/auth/refresh', { refreshToken: other.refreshToken })).status).toBe(401);
+    expect((await me(user.accessToken)).status).toBe(200);
+    expect((await server.api.post('/auth/refresh', { refreshToken: user.refreshToken })).status).toBe(200);
+
+    await theirs.nextEvent('password.changed');
+    expect(await theirs.closed).toMatchObject({ code: 4403 });
+    await mine.nextEvent('password.changed');
+    await mine.settle();
+    expect(mine.events).toEqual(['password.changed']);
+
+    expect((await server.api.post('/auth/login', { email: user.email, password: user.password })).status).toBe(401);
+    await server.api.login({ email: user.email, password: NEW_PASSWORD });
+  });
+
+  it('PATCH password without the current one is 422, with a wrong one 401, against the policy 400', async () => {
+    const user = await server.api.register();
+    const patch = (body: object) => server.api.patch('/users/me', body, user.accessToken);
+    const missing = await patch({ password: NEW_PASSWORD });
+    expect(missing.status).toBe(422);
+    expect(missing.body.error.details).toMatchObject([{ field: 'currentPassword' }]);
+    expect((await patch({ password: NEW_PASSWORD, currentPassword: 'wrong' })).status).toBe(401);
+    expect((await patch({ password: 'weak', currentPassword: user.password })).status).toBe(400);
+    expect((await me(user.accessToken)).status).toBe(200);
+  });
+
+  it('PATCH email and password together is one act: both, or neither', async () => {
+    const [user, other] = [await server.api.register(), await server.api.register()];
+    const socket = await server.subscriber(user.accessToken);
+    const body = { password: NEW_PASSWORD, currentPassword: user.password };
+    const taken = await server.api.patch('/users/me', { ...body, email: other.email }, user.accessToken);
+    expect(taken.status).toBe(409);
+    await server.api.login(user);
+    await socket.nextEvent('login.success');
+    expect((await server.api.patch('/users/me', { ...body, email: `x${user.email}` }, user.accessToken)).status).toBe(
+      200,
+    );
+    await socket.nextEvent('user.updated');
+    expect(socket.events).toEqual(['login.success', 'password.changed', 'user.updated']);
+  });
+
+  it.each([[{}], [{ currentPassword: 'x' }], [{ email: null }], [{ role: 'admin' }], [{ emailVerified: true }], [[]]])(
+    'PATCH %j is 422',
+    async (body) => {
+      const user = await server.api.register();
+      const answer = await server.api.patch('/users/me', body, user.accessToken);
+      expect(answer.status).toBe(422);
+      expect(answer.body.error).toMatchObject({ code: 'VALIDATION', details: expect.any(Array) });
+      expect((await me(user.accessToken)).body.data).toMatchObject({ role: 'user', emailVerified: false });
+    },
+  );
+
+  it('DELETE removes the account: the event first, then the close; tokens and login are dead, the address is free', async () => {
+    const user = await server.api.register();
+    const socket = await server.subscriber(user.accessToken);
+    const stream = await server.stream({ token: user.accessToken });
+    expect((await server.api.delete('/users/me', user.accessToken)).status).toBe(204);
+    await socket.nextEvent('user.deleted');
+    expect(await socket.closed).toMatchObject({ code: 4403 });
+    await stream.nextEvent('user.deleted');
+    expect((await stream.next()).text).toBe('event: stream.end\ndata: {"reason":"revoked","reconnect":false}');
+    await stream.ended;
+    expect((await me(user.accessToken)).status).toBe(401);
+    expect((await server.api.delete('/users/me', user.accessToken)).status).toBe(401);
+    expect((await server.api.post('/auth/refresh', { refreshToken: user.refreshToken })).status).toBe(401);
+    expect((await server.api.post('/auth/login', { email: user.email, password: user.password })).status).toBe(401);
+    await server.api.register(user.password, user.email);
+  });
+
+  it('twenty deletions at once are one deletion', async () => {
+    const user = await server.api.register();
+    const admin = await server.api.login({ email: 'admin@example.com', password: 'Admin-password-1' });
+    const watch = await server.subscriber(admin.accessToken, ['user.deleted']);
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => server.api.delete('/users/me', user.accessToken)),
+    );
+    expect(answers.filter(({ status }) => status === 204)).toHaveLength(1);
+    expect(answers.every(({ status }) => [204, 401, 404].includes(status))).toBe(true);
+    await watch.nextEvent('user.deleted');
+    await watch.settle();
+    expect(watch.events).toHaveLength(1);
+  });
+});

@@ -1,0 +1,85 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { createApp, startApp } from '../../src/app.setup.js';
+import { loadConfig } from '../../src/config/config.js';
+import { Api } from './api.js';
+import { SseClient, type SseOptions } from './sse-client.js';
+import { WsClient } from './ws-client.js';
+
+export const ADMIN = { email: 'admin@example.com', password: 'Admin-password-1' };
+export const PASSWORD = 'Correct-horse-1';
+
+/** A real server on a real port with a real SQLite file, in this process. */
+export class TestServer {
+  private constructor(
+    private readonly folder: string,
+    private readonly environment: Record<string, string>,
+    public app: NestFastifyApplication,
+    public url: string,
+    private readonly clients: Set<{ close(): void }>,
+  ) {}
+
+  static async start(environment: Record<string, string> = {}): Promise<TestServer> {
+    const folder = await mkdtemp(join(tmpdir(), 'herald-'));
+    const full = {
+      NODE_ENV: 'test',
+      HOST: '127.0.0.1',
+      PORT: '0',
+      DATABASE_URL: `sqlite:${join(folder, 'herald.sqlite')}`,
+      LOG_LEVEL: 'silent',
+      RATE_LIMIT_MAX: '0',
+      AUTH_RATE_LIMIT_MAX: '0',
+      ADMIN_EMAIL: ADMIN.email,
+      ADMIN_PASSWORD: ADMIN.password,
+      ...environment,
+    };
+    const { app, url } = await boot(full);
+    return new TestServer(folder, full, app, url, new Set());
+  }
+
+  /** Stops the server gracefully and starts it again on the same file and port. */
+  async restart(): Promise<void> {
+    await this.app.close();
+    const { app, url } = await boot({ ...this.environment, PORT: new URL(this.url).port });
+    this.app = app;
+    this.url = url;
+  }
+
+  get api(): Api {
+    return new Api(`${this.url}/api/v1`);
+  }
+
+  async webSocket(headers: Record<string, string> = {}): Promise<WsClient> {
+    const client = await WsClient.open(`${this.url.replace('http', 'ws')}/ws`, headers);
+    this.clients.add(client);
+    return client;
+  }
+
+  /** Opens a WebSocket, authenticates it and subscribes it. */
+  async subscriber(token: string, events: string[] = ['*']): Promise<WsClient> {
+    const client = await this.webSocket();
+    client.send({ type: 'auth', token }, { type: 'subscribe', events });
+    await client.next(({ type }) => type === 'subscribed');
+    return client;
+  }
+
+  async stream(options: SseOptions): Promise<SseClient> {
+    const client = await SseClient.open(`${this.url}/api/v1/events/stream`, options);
+    this.clients.add(client);
+    return client;
+  }
+
+  async close(): Promise<void> {
+    for (const client of this.clients) client.close();
+    await this.app.close();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+async function boot(environment: Record<string, string>): Promise<{ app: NestFastifyApplication; url: string }> {
+  const config = loadConfig(environment);
+  const app = await createApp(config);
+  return { app, url: await startApp(app, config) };
+}
