@@ -1,0 +1,59 @@
+import { randomUUID } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { DomainEvent } from '../../src/events/domain-event.js';
+import { EventBus } from '../../src/events/event-bus.js';
+import type { TestUser } from '../support/api.js';
+import { TestServer } from '../support/server.js';
+
+describe('a client that does not read', () => {
+  let server: TestServer;
+  let user: TestUser;
+  beforeAll(async () => {
+    server = await TestServer.start({ REALTIME_MAX_BUFFERED_BYTES: '65536' });
+    user = await server.api.register();
+  });
+  afterAll(() => server.close());
+
+  /** Delivers live events until `enough` says so; far more than the sockets' own buffers take. */
+  async function flood(enough: () => boolean): Promise<void> {
+    const bus = server.app.get(EventBus);
+    const fields = Array.from({ length: 200 }, () => 'email');
+    const origin = { requestId: null, actorId: null, sessionId: null, ip: null, userAgent: null };
+    for (let seq = 1_000_000; !enough(); seq += 1) {
+      const event: DomainEvent<'user.updated'> = {
+        seq,
+        id: `evt-${randomUUID()}`,
+        type: 'user.updated',
+        timestamp: new Date().toISOString(),
+        payload: { userId: user.id, fields },
+        subject: user.id,
+        origin,
+      };
+      bus.deliver(event);
+      if (seq % 20 === 0) await setImmediate();
+      if (seq > 1_100_000) throw new Error('the connection was never closed');
+    }
+  }
+
+  it('is closed with 4429 and the id to resume from; a reading client misses nothing', async () => {
+    const [slow, quick] = [await server.subscriber(user.accessToken), await server.subscriber(user.accessToken)];
+    slow.socket.pause();
+    let closing = false;
+    await flood(() => {
+      // A paused client cannot see its close; the server's bookkeeping shows it: nothing more is written for it.
+      closing ||= quick.events.length > 12_000;
+      return closing;
+    });
+    slow.socket.resume();
+    const { code, reason } = await slow.closed;
+    expect(code).toBe(4429);
+    const ids = slow.received.flatMap(({ event }) => (event ? [(event as { id: string }).id] : []));
+    expect(reason).toContain(ids.at(-1));
+    await quick.settle();
+    expect(quick.events.length).toBeGreaterThan(ids.length);
+    expect(
+      quick.received.flatMap(({ event }) => (event ? [(event as { id: string }).id] : [])).slice(0, ids.length),
+    ).toEqual(ids);
+  });
+});
