@@ -21,7 +21,7 @@ export class PinoLogger implements LoggerService {
     // Synchronous on purpose: the last lines before a crash are the ones that matter.
     const destination =
       options.format === 'pretty'
-        ? pretty({ ignore: 'pid,hostname,context', messageFormat: '{context}: {msg}', sync: true })
+        ? pretty({ ignore: 'pid,hostname,context', messageFormat: '{context}: {msg}', singleLine: true, sync: true })
         : pino.destination({ sync: true });
     this.pino = pino(
       {

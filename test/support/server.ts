@@ -9,7 +9,6 @@ import { SseClient, type SseOptions } from './sse-client.js';
 import { WsClient } from './ws-client.js';
 
 export const ADMIN = { email: 'admin@example.com', password: 'Admin-password-1' };
-export const PASSWORD = 'Correct-horse-1';
 
 /** A real server on a real port with a real SQLite file, in this process. */
 export class TestServer {

@@ -1,0 +1,134 @@
+import { statSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Api } from '../support/api.js';
+import { BuiltServer, temporaryFolder } from '../support/built-server.js';
+import { SseClient } from '../support/sse-client.js';
+import { WsClient } from '../support/ws-client.js';
+
+/** The built server as a process: how it starts, refuses to start, logs and ends. */
+describe('the process', () => {
+  let folder: ReturnType<typeof temporaryFolder>;
+  let database: { DATABASE_URL: string };
+  const servers: BuiltServer[] = [];
+  beforeEach(() => {
+    folder = temporaryFolder();
+    database = { DATABASE_URL: `sqlite:${join(folder.path, 'herald.sqlite')}` };
+  });
+  afterEach(async () => {
+    await Promise.all(servers.splice(0).map((server) => server.stop('SIGKILL')));
+    folder.remove();
+  });
+
+  async function start(environment: Record<string, string> = {}): Promise<BuiltServer> {
+    const server = await BuiltServer.start({ ...database, ...environment });
+    servers.push(server);
+    return server;
+  }
+
+  /** Starts what must not start, and returns what it says. */
+  async function refusal(environment: Record<string, string>): Promise<string> {
+    const server = BuiltServer.spawn({ ...database, ...environment });
+    expect(await server.exited).toEqual({ code: 1, signal: null });
+    expect(server.output).not.toMatch(/\n\s+at /);
+    return server.output;
+  }
+
+  it('starts with no variables but where to put things, says so, and keeps its key to itself', async () => {
+    const server = await start();
+    expect(server.output).toMatch(/JWT_SECRET is not set/);
+    expect(server.output).toMatch(/there is no admin yet/);
+    expect(statSync(`${join(folder.path, 'herald.sqlite')}.jwt-secret`).mode & 0o777).toBe(0o600);
+    expect(await (await fetch(`${server.url}/health`)).json()).toMatchObject({ data: { status: 'ok' } });
+    expect(await (await fetch(`${server.url}/readiness`)).json()).toMatchObject({ data: { status: 'ready' } });
+  });
+
+  it('refuses a bad configuration with one line per mistake', async () => {
+    const said = await refusal({ PORT: 'http', JWT_EXPIRES_IN: 'soon', JWT_SECRET: 'short' });
+    expect(said).toContain('PORT: "http" is not a whole number; for example PORT=3000');
+    expect(said).toContain('JWT_EXPIRES_IN: "soon" is not a duration');
+    expect(said).toContain('JWT_SECRET: (not shown) has a key of fewer than 32 bytes');
+  });
+
+  it('demands its secrets in production, and starts with them', async () => {
+    const said = await refusal({ NODE_ENV: 'production' });
+    expect(said).toContain('JWT_SECRET: is required in production');
+    expect(said).toContain('DATA_KEY: is required in production');
+    const DATA_KEY = Buffer.alloc(32, 7).toString('base64');
+    await start({ NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32), DATA_KEY });
+  });
+
+  it('refuses a second process on the same file, and names the first', async () => {
+    const first = await start();
+    const said = await refusal({});
+    expect(said).toContain(`is in use by process ${first.process.pid}`);
+    expect((await fetch(`${first.url}/readiness`)).status).toBe(200);
+    await first.stop('SIGKILL');
+    await start();
+  });
+
+  it('says when its port is taken', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => taken.once('listening', resolve));
+    const { port } = taken.address() as AddressInfo;
+    expect(await refusal({ PORT: String(port) })).toContain(`Port ${port} is taken`);
+    taken.close();
+  });
+
+  it('refuses a first admin whose password breaks the policy, or whose address is an ordinary account’s', async () => {
+    const said = await refusal({ ADMIN_EMAIL: 'admin@example.com', ADMIN_PASSWORD: 'short' });
+    expect(said).toContain('at least 8 characters');
+    const server = await start();
+    await new Api(`${server.url}/api/v1`).register('Correct-horse-1', 'admin@example.com');
+    await server.stop('SIGTERM');
+    const taken = await refusal({ ADMIN_EMAIL: 'admin@example.com', ADMIN_PASSWORD: 'Admin-password-1' });
+    expect(taken).toContain('ordinary account');
+  });
+
+  it('ends on SIGTERM with a word to every client, and exit code 0', async () => {
+    const server = await start();
+    const user = await new Api(`${server.url}/api/v1`).register();
+    const socket = await WsClient.open(`${server.url.replace('http', 'ws')}/ws`, {});
+    socket.send({ type: 'auth', token: user.accessToken }, { type: 'subscribe', events: ['*'] });
+    await socket.next(({ type }) => type === 'subscribed');
+    const idle = await WsClient.open(`${server.url.replace('http', 'ws')}/ws`, {});
+    const stream = await SseClient.open(`${server.url}/api/v1/events/stream`, { token: user.accessToken });
+    await stream.next();
+    const ended = server.stop('SIGTERM');
+    expect(await socket.closed).toMatchObject({ code: 1001 });
+    expect(await idle.closed).toMatchObject({ code: 1001 });
+    const end = await stream.nextEvent('stream.end');
+    expect(end.data).toBe('{"reason":"shutdown","reconnect":true}');
+    await stream.ended;
+    expect(await ended).toEqual({ code: 0, signal: null });
+  });
+
+  it('logs every request with its id, and no token, password or address of an account', async () => {
+    const server = await start({ LOG_LEVEL: 'trace' });
+    const api = new Api(`${server.url}/api/v1`);
+    const user = await api.register();
+    await api.call('GET', '/users/me', { token: user.accessToken, headers: { 'X-Request-Id': 'find-me' } });
+    await api.post('/auth/login', { email: user.email, password: 'Wrong-password-1' });
+    await api.get(`/nope?token=${user.accessToken}`);
+    await api.post('/auth/refresh', { refreshToken: user.refreshToken });
+    const query = { token: user.accessToken };
+    const stream = await SseClient.open(`${server.url}/api/v1/events/stream`, { query });
+    await stream.next();
+    const socket = await WsClient.open(`${server.url.replace('http', 'ws')}/ws`, {});
+    socket.send({ type: 'auth', token: user.accessToken }, { type: 'auth', token: `${user.accessToken}x` });
+    await socket.settle();
+    await server.stop('SIGTERM');
+    const lines = server.output
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { requestId?: string; path?: string; status?: number });
+    expect(lines).toContainEqual(
+      expect.objectContaining({ requestId: 'find-me', path: '/api/v1/users/me', status: 200 }),
+    );
+    expect(lines).toContainEqual(expect.objectContaining({ path: '/api/v1/events/stream', status: 200 }));
+    for (const secret of [user.accessToken, user.refreshToken, user.password, 'Wrong-password-1', user.email]) {
+      expect(server.output).not.toContain(secret);
+    }
+  });
+});

@@ -1,0 +1,36 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DataSource } from 'typeorm';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { entities } from '../../src/app.entities.js';
+import { writerOptions } from '../../src/database/data-source-options.js';
+
+describe('the migrations', () => {
+  let folder: string;
+  let source: DataSource;
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'herald-schema-'));
+    const settings = { file: join(folder, 'db.sqlite'), synchronous: 'FULL' as const, entities };
+    source = await new DataSource(writerOptions(settings)).initialize();
+    await source.runMigrations();
+  });
+  afterEach(async () => {
+    await source.destroy();
+    rmSync(folder, { recursive: true });
+  });
+
+  it('make exactly the tables of the entities', async () => {
+    const { upQueries } = await source.driver.createSchemaBuilder().log();
+    expect(upQueries.map(({ query }) => query)).toEqual([]);
+  });
+
+  it('can be taken back, and run again', async () => {
+    for (const _ of source.migrations) await source.undoLastMigration();
+    const tables = await source.query<{ name: string }[]>(
+      `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'migrations'`,
+    );
+    expect(tables).toEqual([]);
+    expect(await source.runMigrations()).toHaveLength(source.migrations.length);
+  });
+});

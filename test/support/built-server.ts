@@ -1,0 +1,65 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** The built server as a process of its own, the way it is deployed; `npm run build` comes first. */
+export class BuiltServer {
+  /** Everything the process has printed, on either stream. */
+  output = '';
+  url = '';
+  /** Settles when the process is gone. */
+  readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+
+  private constructor(readonly process: ChildProcess) {
+    for (const stream of [process.stdout, process.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => (this.output += text));
+    }
+    this.exited = once(process, 'close').then(([code, signal]) => ({
+      code: code as number | null,
+      signal: signal as NodeJS.Signals | null,
+    }));
+  }
+
+  /** Spawns the server with exactly these variables beside PATH; the caller decides what to wait for. */
+  static spawn(environment: Record<string, string>): BuiltServer {
+    const child = spawn(process.execPath, ['dist/src/main.js'], {
+      env: { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: '0', LOG_FORMAT: 'json', ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    return new BuiltServer(child);
+  }
+
+  /** Spawns the server and waits until it listens. @throws Error with its output when it ends instead. */
+  static async start(environment: Record<string, string>): Promise<BuiltServer> {
+    const server = BuiltServer.spawn(environment);
+    const listening = new Promise<void>((resolve) => {
+      server.process.stdout?.on('data', () => {
+        const url = /listening on (http:\S+?)"/.exec(server.output)?.[1];
+        if (url === undefined) return;
+        server.url = url;
+        resolve();
+      });
+    });
+    await Promise.race([
+      listening,
+      server.exited.then(() => {
+        throw new Error(`the server did not start:\n${server.output}`);
+      }),
+    ]);
+    return server;
+  }
+
+  /** Sends a signal and waits for the end. */
+  async stop(signal: NodeJS.Signals): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+    this.process.kill(signal);
+    return this.exited;
+  }
+}
+
+/** A folder for one test, and its removal. */
+export function temporaryFolder(): { path: string; remove: () => void } {
+  const path = mkdtempSync(join(tmpdir(), 'herald-'));
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
