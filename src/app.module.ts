@@ -1,4 +1,4 @@
-import { Module, type DynamicModule } from '@nestjs/common';
+import { Module, type DynamicModule, type Type } from '@nestjs/common';
 import { entities } from './app.entities.js';
 import { AuthModule } from './auth/auth.module.js';
 import type { Config } from './config/config.js';
@@ -12,7 +12,7 @@ import { UsersModule } from './users/users.module.js';
 /** The one composition root. */
 @Module({})
 export class AppModule {
-  static forRoot(config: Config): DynamicModule {
+  static forRoot(config: Config, extras: Type[]): DynamicModule {
     return {
       module: AppModule,
       imports: [
@@ -23,6 +23,7 @@ export class AppModule {
         AuthModule,
         RealtimeModule,
         HealthModule,
+        ...extras,
       ],
     };
   }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import rateLimit from '@fastify/rate-limit';
-import { Logger } from '@nestjs/common';
+import { Logger, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -23,19 +23,23 @@ const UNPREFIXED = ['health', 'readiness'];
 /** How long a client may take to send a request. */
 const REQUEST_TIMEOUT_MS = 30_000;
 
-/** Builds the application, ready to start; the tests build it the same way. */
-export async function createApp(config: Config): Promise<NestFastifyApplication> {
+/**
+ * Builds the application, ready to start; the tests build it the same way.
+ *
+ * @param extras - modules beside Herald's own.
+ */
+export async function createApp(config: Config, extras: Type[] = []): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({
     genReqId: requestIdOf,
     trustProxy: config.TRUST_PROXY.length > 0 && config.TRUST_PROXY,
     bodyLimit: config.HTTP_MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    // Streams are told to end before; whatever else is still open then would keep the process from ending.
-    forceCloseConnections: true,
+    // On shutdown a request that is under way is still answered; streams have been told to end by then.
+    return503OnClosing: false,
     frameworkErrors: answerMalformedUrl,
     clientErrorHandler: answerMalformedHttp,
   });
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.forRoot(config), adapter, {
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.forRoot(config, extras), adapter, {
     logger: new PinoLogger({ level: config.LOG_LEVEL, format: config.logFormat }),
     abortOnError: false,
     bodyParser: false,
@@ -102,13 +106,16 @@ function addHooks(fastify: FastifyInstance): void {
 
 /** Counts requests per address: all of them together, and those to `/auth`, which guess passwords, more strictly. */
 async function addRateLimits(app: NestFastifyApplication, config: Config): Promise<void> {
-  const groupOf = (url: string) => (url.startsWith(`/${PREFIX}/auth/`) ? 'auth' : 'all');
-  const maxOf = (url: string) => (groupOf(url) === 'auth' ? config.AUTH_RATE_LIMIT_MAX : config.RATE_LIMIT_MAX);
+  // By the route that matched: the URL may spell its path in more than one way.
+  const groupOf = ({ routeOptions: { url } }: FastifyRequest) => (url?.startsWith(`/${PREFIX}/auth/`) ? 'auth' : 'all');
+  const maxOf = (request: FastifyRequest) =>
+    groupOf(request) === 'auth' ? config.AUTH_RATE_LIMIT_MAX : config.RATE_LIMIT_MAX;
   await app.register(rateLimit, {
     timeWindow: config.RATE_LIMIT_WINDOW_MS,
-    max: ({ url }) => maxOf(url),
-    keyGenerator: ({ url, ip }) => `${groupOf(url)} ${ip}`,
-    allowList: ({ url }) => maxOf(url) === 0 || UNPREFIXED.includes(pathOf(url).slice(1)),
+    max: maxOf,
+    // A household or a server has a whole /64 of IPv6 addresses.
+    keyGenerator: (request) => `${groupOf(request)} ${rateLimit.normalizeIP(request.ip, 64)}`,
+    allowList: (request) => maxOf(request) === 0 || UNPREFIXED.includes(request.routeOptions.url?.slice(1) ?? ''),
     errorResponseBuilder: (_request, { ttl }) =>
       new AppError('RATE_LIMITED', 'Too many requests', undefined, Math.max(1, Math.ceil(ttl / 1000))),
   });

@@ -17,10 +17,7 @@ export class HttpErrorFilter implements ExceptionFilter {
     const request = http.getRequest<FastifyRequest>();
     const reply = http.getResponse<FastifyReply>();
     const error = toAppError(exception, request);
-    if (error.code === 'INTERNAL') {
-      const stack = exception instanceof Error ? exception.stack : String(exception);
-      this.logger.error({ msg: 'request failed', requestId: request.id, err: stack });
-    }
+    if (error.httpStatus >= 500) this.logger.error({ msg: 'request failed', requestId: request.id, err: exception });
     // A stream that has begun cannot be answered any more; the connection's own end tells the client.
     if (reply.raw.headersSent) return void reply.raw.destroy();
     if (error.retryAfterSeconds !== undefined) void reply.header('Retry-After', String(error.retryAfterSeconds));

@@ -20,8 +20,14 @@ export interface EventOrigin {
   userAgent: string | null;
 }
 
-/** An event as it stands in the journal: the envelope, whom it is about, where it came from, and its place. */
-export interface DomainEvent<T extends EventType = EventType> extends EventEnvelope<T> {
+/**
+ * An event as it stands in the journal: the envelope, whom it is about, where it came from, and its place.
+ *
+ * Without a type it is the union of all events, so that comparing `type` tells what `payload` holds.
+ */
+export type DomainEvent<T extends EventType = EventType> = { [K in T]: EventEnvelope<K> & EventRecord }[T];
+
+interface EventRecord {
   /** Position in the journal: a later commit has a higher one. Never shown to clients, who use `id`. */
   seq: number;
   /** The user id or email address the event is about. */

@@ -4,7 +4,6 @@ import { LessThanOrEqual, MoreThan, In, type Repository } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import { currentRequestContext } from '../common/request-context.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
-import type { EventType } from './catalogue.js';
 import type { DomainEvent, EventEnvelope } from './domain-event.js';
 import { EventRow } from './event.entity.js';
 import { parseEventId } from './event-id.js';
@@ -124,5 +123,5 @@ function toEvent(row: EventRow): DomainEvent {
   const { seq, id, type, subject, timestamp, payload, requestId, actorId, sessionId, ip, userAgent } = row;
   const origin = { requestId, actorId, sessionId, ip, userAgent };
   // Written through createEvent, so type and payload are the catalogue's.
-  return { seq, id, type: type as EventType, subject, timestamp, payload: payload as DomainEvent['payload'], origin };
+  return { seq, id, type, subject, timestamp, payload, origin } as unknown as DomainEvent;
 }

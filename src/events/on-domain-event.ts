@@ -1,6 +1,6 @@
 import { Injectable, SetMetadata, type OnModuleInit } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner, Reflector } from '@nestjs/core';
-import { isEventType, type EventType } from './catalogue.js';
+import { EVENT_TYPES, isEventType, type EventType } from './catalogue.js';
 import { EventBus, type EventHandler } from './event-bus.js';
 
 const ON_DOMAIN_EVENT = Symbol('on domain event');
@@ -35,23 +35,17 @@ export class DomainEventExplorer implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    for (const { instance, isDependencyTreeStatic } of this.discovery.getProviders().map((wrapper) => ({
-      instance: wrapper.instance as Record<string, unknown> | undefined,
-      isDependencyTreeStatic: wrapper.isDependencyTreeStatic(),
-    }))) {
+    for (const wrapper of this.discovery.getProviders()) {
+      const instance = wrapper.instance as Record<string, unknown> | null | undefined;
       if (!instance || typeof instance !== 'object') continue;
       const prototype = Object.getPrototypeOf(instance) as object | null;
       for (const name of prototype ? this.scanner.getAllMethodNames(prototype) : []) {
-        const method = (prototype as Record<string, unknown>)[name];
-        if (typeof method !== 'function') continue;
-        const type = this.reflector.get<string | undefined>(ON_DOMAIN_EVENT, method);
-        if (type === undefined) continue;
-        const place = `${instance.constructor.name}.${name}`;
-        if (!isDependencyTreeStatic) {
-          throw new Error(
-            `@OnDomainEvent('${type}') on ${place}: the provider is request-scoped; make it a singleton.`,
-          );
-        }
+        const method = instance[name];
+        const type = typeof method === 'function' && this.reflector.get<string | undefined>(ON_DOMAIN_EVENT, method);
+        if (typeof type !== 'string' || typeof method !== 'function') continue;
+        const place = `@OnDomainEvent('${type}') on ${instance.constructor.name}.${name}`;
+        if (!wrapper.isDependencyTreeStatic())
+          throw new Error(`${place}: the provider is request-scoped; make it a singleton.`);
         this.subscribe(type, place, (event) => Reflect.apply(method, instance, [event]) as unknown);
       }
     }
@@ -60,6 +54,6 @@ export class DomainEventExplorer implements OnModuleInit {
   private subscribe(type: string, place: string, handler: EventHandler): void {
     if (type === '*') this.bus.subscribeAll(handler);
     else if (isEventType(type)) this.bus.subscribe(type, handler);
-    else throw new Error(`@OnDomainEvent('${type}') on ${place}: "${type}" is not in the event catalogue.`);
+    else throw new Error(`${place}: there is no such event. Valid names: ${EVENT_TYPES.join(', ')}, or *`);
   }
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
+import type { Writable } from 'node:stream';
 import type { Principal } from '../common/principal.js';
 import type { DomainEvent } from '../events/domain-event.js';
 import { matchesFilter } from '../events/event-filter.js';
@@ -8,6 +9,9 @@ import type { EventFrames } from './frames.js';
 
 /** Why the service ends a connection. */
 export type EndReason = 'token_expired' | 'revoked' | 'slow_consumer' | 'shutdown';
+
+/** How long an ended connection may take to close. */
+const GOODBYE_MS = 30_000;
 
 /**
  * One live client, whatever its transport: who it is, what it wants, and how far it has come.
@@ -24,50 +28,73 @@ export abstract class RealtimeConnection {
   replaying = false;
   /** The id of the last event sent, which is the one a client resumes from. */
   lastEventId: string | undefined;
-  private ended = false;
+  /** When the service ended it, in epoch milliseconds; undefined while it lives. */
+  private endedAt: number | undefined;
 
-  constructor(protected readonly socket: Socket) {}
+  /**
+   * @param socket - what carries the connection.
+   * @param stream - what is written to: the socket itself, or a response on it.
+   */
+  constructor(
+    private readonly socket: Socket,
+    private readonly stream: Writable,
+  ) {}
 
   /** Says whether an event is to be sent live, by the filters and the principal of this moment. */
   wants({ type, subject, seq }: DomainEvent): boolean {
-    if (this.replaying || this.ended || !this.principal || !canSee(this.principal, subject)) return false;
+    if (this.replaying || this.endedAt !== undefined || !this.principal || !canSee(this.principal, subject))
+      return false;
     return hasFilterFor(this.filters, type, seq);
   }
 
   /** Sends an event. */
   send(frames: EventFrames): void {
-    if (this.ended) return;
+    if (this.endedAt !== undefined) return;
     this.writeEvent(frames);
     this.lastEventId = frames.event.id;
   }
 
   /** Tells the client why, and closes; nothing is sent after it. */
   end(reason: EndReason): void {
-    if (this.ended) return;
-    this.ended = true;
+    if (this.endedAt !== undefined) return;
+    this.endedAt = Date.now();
     this.writeEnd(reason);
   }
 
-  /** Bytes that were sent and that the socket has not taken yet. */
-  get bufferedBytes(): number {
-    return this.socket.writableLength;
+  /** Cuts the connection, whatever still waits on it. */
+  destroy(): void {
+    this.socket.destroy();
   }
 
-  /** Resolves once the socket takes more, or is gone. */
+  /** Bytes that were sent and that the system has not taken yet. */
+  get bufferedBytes(): number {
+    return this.stream.writableLength;
+  }
+
+  /** Resolves once more can be sent, or the connection is gone. */
   async flushed(): Promise<void> {
-    const { socket } = this;
-    if (socket.destroyed || !socket.writableNeedDrain) return;
+    const { stream } = this;
+    if (stream.destroyed || !stream.writableNeedDrain) return;
     await new Promise<void>((resolve) => {
       const done = () => {
-        socket.off('drain', done).off('close', done);
+        stream.off('drain', done).off('close', done);
         resolve();
       };
-      socket.on('drain', done).on('close', done);
+      stream.on('drain', done).on('close', done);
     });
   }
 
-  /** Does what is due at `now` (epoch ms): heartbeats, pings, deadlines. */
-  abstract tick(now: number): void;
+  /** Does what is due at `now` (epoch ms). */
+  tick(now: number): void {
+    if (this.endedAt !== undefined) {
+      // A client that does not read never takes its goodbye, nor what waits before it.
+      if (now - this.endedAt > GOODBYE_MS) this.destroy();
+    } else if (this.principal && this.principal.expiresAt <= now) this.end('token_expired');
+    else this.keepAlive(now);
+  }
+
+  /** Sends heartbeats and pings, and watches deadlines. */
+  protected abstract keepAlive(now: number): void;
   protected abstract writeEvent(frames: EventFrames): void;
   protected abstract writeEnd(reason: EndReason): void;
 }

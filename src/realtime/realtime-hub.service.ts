@@ -159,6 +159,7 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     let timer: NodeJS.Timeout | undefined;
     await Promise.race([empty, new Promise((resolve) => (timer = setTimeout(resolve, GOODBYE_MS)))]);
     clearTimeout(timer);
+    for (const connection of this.connections) connection.destroy();
   }
 
   private deliver(event: DomainEvent): void {
@@ -190,9 +191,6 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
   }
 
   private tick(now: number): void {
-    for (const connection of this.connections) {
-      if (connection.principal && connection.principal.expiresAt <= now) connection.end('token_expired');
-      else connection.tick(now);
-    }
+    for (const connection of this.connections) connection.tick(now);
   }
 }

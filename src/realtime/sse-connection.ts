@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Principal } from '../common/principal.js';
 import { sseBlock, type EventFrames } from './frames.js';
 import { RealtimeConnection, type EndReason } from './realtime-connection.js';
@@ -19,38 +20,44 @@ export class SseConnection extends RealtimeConnection {
   private nextHeartbeat = Number.POSITIVE_INFINITY;
 
   constructor(
+    socket: Socket,
     private readonly response: ServerResponse,
     override readonly principal: Principal,
     private readonly heartbeatMs: number,
     private readonly complete: () => void,
   ) {
-    if (!response.socket) throw new Error('The response has no socket any more');
-    super(response.socket);
+    // The response counts what waits, not the socket: behind a pipelined request it has no socket yet.
+    super(socket, response);
   }
 
   /** Sends the first bytes: a reconnection time of its own for each client, so that they do not all come back at once. */
   open(now: number): void {
-    this.response.write(`retry: ${randomInt(1000, 5000)}\n\n`);
+    this.write(`retry: ${randomInt(1000, 5000)}\n\n`);
     this.nextHeartbeat = now + this.heartbeatMs;
   }
 
   /** Tells the client that events older than the journal's retention are missing. */
   writeGap(lastEventId: string): void {
-    this.response.write(sseBlock('stream.gap', { lastEventId }));
+    this.write(sseBlock('stream.gap', { lastEventId }));
   }
 
-  tick(now: number): void {
+  protected keepAlive(now: number): void {
     if (now < this.nextHeartbeat) return;
     this.nextHeartbeat = now + this.heartbeatMs;
-    this.response.write(HEARTBEAT);
+    this.write(HEARTBEAT);
   }
 
   protected writeEvent(frames: EventFrames): void {
-    this.response.write(frames.sse);
+    this.write(frames.sse);
   }
 
   protected writeEnd(reason: EndReason): void {
-    this.response.write(sseBlock('stream.end', { reason, reconnect: RECONNECT[reason] }));
+    this.write(sseBlock('stream.end', { reason, reconnect: RECONNECT[reason] }));
     this.complete();
+  }
+
+  private write(chunk: Buffer | string): void {
+    // Nest ends the response when the client leaves, before this connection hears of it.
+    if (!this.response.writableEnded) this.response.write(chunk);
   }
 }

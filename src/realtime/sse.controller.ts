@@ -46,7 +46,9 @@ export class SseController {
     const position = lastEventId === undefined ? undefined : await this.journal.locate(lastEventId, 'lastEventId');
     return new Observable<never>((subscriber) => {
       const complete = () => subscriber.complete();
-      const connection = new SseConnection(reply.raw, principal, this.config.SSE_HEARTBEAT_MS, complete);
+      const { socket } = reply.request.raw;
+      const connection = new SseConnection(socket, reply.raw, principal, this.config.SSE_HEARTBEAT_MS, complete);
+      reply.raw.once('close', () => this.hub.remove(connection));
       onHeadWritten(reply.raw, () => {
         connection.open(Date.now());
         this.hub.add(connection);
@@ -58,7 +60,6 @@ export class SseController {
           reply.raw.destroy();
         });
       });
-      return () => this.hub.remove(connection);
     });
   }
 }

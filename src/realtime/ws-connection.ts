@@ -31,7 +31,7 @@ export class WsConnection extends RealtimeConnection {
     private readonly config: Config,
     now: number,
   ) {
-    super(request.socket);
+    super(request.socket, request.socket);
     this.authDeadline = now + config.WS_AUTH_TIMEOUT_MS;
     this.nextPing = now + config.WS_PING_INTERVAL_MS;
     client.on('pong', () => (this.missedPings = 0));
@@ -43,7 +43,7 @@ export class WsConnection extends RealtimeConnection {
     if (this.client.readyState === this.client.OPEN) this.client.send(JSON.stringify(message));
   }
 
-  tick(now: number): void {
+  protected keepAlive(now: number): void {
     if (!this.principal && now >= this.authDeadline) {
       this.client.close(CLOSE.unauthenticated, 'Authentication timed out');
     } else if (now >= this.nextPing) {

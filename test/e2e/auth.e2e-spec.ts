@@ -242,6 +242,8 @@ describe('rate limits', () => {
     expect(limited.status).toBe(429);
     expect(Number(limited.headers.get('retry-after'))).toBeGreaterThan(0);
     expect(limited.body).toMatchObject({ error: { code: 'RATE_LIMITED' }, requestId: expect.any(String) });
+    // The same route, spelt differently, is the same route.
+    expect((await server.api.post('/%61uth/login', { email: 'a@example.com', password: 'x' })).status).toBe(429);
 
     for (let n = 0; n < 8; n += 1) expect((await server.api.get('/users/me')).status).toBe(401);
     expect((await server.api.get('/users/me')).status).toBe(429);

@@ -1,5 +1,6 @@
+import { once } from 'node:events';
 import { statSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Api } from '../support/api.js';
@@ -102,6 +103,28 @@ describe('the process', () => {
     expect(end.data).toBe('{"reason":"shutdown","reconnect":true}');
     await stream.ended;
     expect(await ended).toEqual({ code: 0, signal: null });
+  });
+
+  it('still answers the request that is under way when SIGTERM comes', async () => {
+    const server = await start();
+    const witness = await WsClient.open(`${server.url.replace('http', 'ws')}/ws`, {});
+    const body = JSON.stringify({ email: 'late@example.com', password: 'Correct-horse-1' });
+    const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+    socket.write(
+      'POST /api/v1/auth/register HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n' +
+        `Content-Length: ${body.length}\r\nExpect: 100-continue\r\n\r\n`,
+    );
+    const [interim] = (await once(socket, 'data')) as [Buffer];
+    expect(interim.toString()).toMatch(/^HTTP\/1\.1 100 /);
+    const ended = server.stop('SIGTERM');
+    await witness.closed;
+    socket.write(body);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 201 /);
+    socket.destroy();
+    expect(await ended).toEqual({ code: 0, signal: null });
+    const again = await start();
+    await new Api(`${again.url}/api/v1`).login({ email: 'late@example.com', password: 'Correct-horse-1' });
   });
 
   it('logs every request with its id, and no token, password or address of an account', async () => {

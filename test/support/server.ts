@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createApp, startApp } from '../../src/app.setup.js';
 import { loadConfig } from '../../src/config/config.js';
@@ -12,15 +13,17 @@ export const ADMIN = { email: 'admin@example.com', password: 'Admin-password-1' 
 
 /** A real server on a real port with a real SQLite file, in this process. */
 export class TestServer {
+  private readonly clients = new Set<{ close(): void }>();
+
   private constructor(
     private readonly folder: string,
     private readonly environment: Record<string, string>,
+    private readonly extras: Type[],
     public app: NestFastifyApplication,
     public url: string,
-    private readonly clients: Set<{ close(): void }>,
   ) {}
 
-  static async start(environment: Record<string, string> = {}): Promise<TestServer> {
+  static async start(environment: Record<string, string> = {}, extras: Type[] = []): Promise<TestServer> {
     const folder = await mkdtemp(join(tmpdir(), 'herald-'));
     const full = {
       NODE_ENV: 'test',
@@ -34,14 +37,27 @@ export class TestServer {
       ADMIN_PASSWORD: ADMIN.password,
       ...environment,
     };
-    const { app, url } = await boot(full);
-    return new TestServer(folder, full, app, url, new Set());
+    const { app, url } = await boot(full, extras);
+    return new TestServer(folder, full, extras, app, url);
   }
 
   /** Stops the server gracefully and starts it again on the same file and port. */
   async restart(): Promise<void> {
     await this.app.close();
-    const { app, url } = await boot({ ...this.environment, PORT: new URL(this.url).port });
+    await this.boot();
+  }
+
+  /** Changes the database of a server that is closed, then starts it again. */
+  async restartAfter(change: (app: NestFastifyApplication) => Promise<unknown>): Promise<void> {
+    // An application that is built but not started: it can write, and delivers nothing.
+    const app = await createApp(loadConfig(this.environment));
+    await change(app);
+    await app.close();
+    await this.boot();
+  }
+
+  private async boot(): Promise<void> {
+    const { app, url } = await boot({ ...this.environment, PORT: new URL(this.url).port }, this.extras);
     this.app = app;
     this.url = url;
   }
@@ -77,8 +93,8 @@ export class TestServer {
   }
 }
 
-async function boot(environment: Record<string, string>): Promise<{ app: NestFastifyApplication; url: string }> {
+async function boot(environment: Record<string, string>, extras: Type[]) {
   const config = loadConfig(environment);
-  const app = await createApp(config);
+  const app = await createApp(config, extras);
   return { app, url: await startApp(app, config) };
 }
