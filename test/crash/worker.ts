@@ -8,6 +8,14 @@ export interface Act {
   /** The payload; unknown for a registration whose answer never came. */
   payload: Record<string, unknown> | undefined;
   acknowledged: boolean;
+  /** Asks the service whether the act has changed what it was to change; undefined where nothing would show it. */
+  tookEffect?: (api: Api) => Promise<boolean>;
+}
+
+/** A registration whose answer never came. */
+export interface LostRegistration {
+  email: string;
+  password: string;
 }
 
 /** An account as its worker knows it. */
@@ -21,12 +29,14 @@ export interface Account {
 /**
  * Does one act after the other on accounts of its own, and keeps the record of what was acknowledged.
  *
- * An account with an unanswered act is left alone from then on: what has become of it, the journal alone knows.
+ * An account with an unanswered act is left alone from then on, so that its state still shows, after the last crash,
+ * whether the act was committed: state and journal must agree on that.
  */
 export class Worker {
   readonly acts: Act[] = [];
   readonly accounts: Account[] = [];
   readonly deleted: Account[] = [];
+  readonly lostRegistrations: LostRegistration[] = [];
   /** Every address the worker has ever used: what tells its events from the others'. */
   readonly emails = new Set<string>();
   readonly ids = new Set<string>();
@@ -34,6 +44,7 @@ export class Worker {
   constructor(
     private readonly name: string,
     private readonly random: () => number,
+    private readonly onAcknowledged: () => void,
   ) {}
 
   /** Acts until the server is gone. */
@@ -59,7 +70,10 @@ export class Worker {
     const [email, [password]] = [this.newEmail(), PASSWORDS];
     const act: Act = { type: 'user.registered', payload: undefined, acknowledged: false };
     const answer = await this.attempt(act, 201, () => api.post('/auth/register', { email, password }));
-    if (!answer) return false;
+    if (!answer) {
+      this.lostRegistrations.push({ email, password });
+      return false;
+    }
     const tokens = answer.body.data as Tokens;
     const id = subjectOf(tokens.accessToken);
     act.payload = { userId: id };
@@ -85,8 +99,13 @@ export class Worker {
 
   private async changeEmail(api: Api, account: Account, { accessToken }: Tokens): Promise<boolean> {
     const email = this.newEmail();
-    const answer = await this.on(account, 'user.updated', { userId: account.id, fields: ['email'] }, 200, () =>
-      api.patch('/users/me', { email }, accessToken),
+    const answer = await this.on(
+      account,
+      'user.updated',
+      { userId: account.id, fields: ['email'] },
+      200,
+      () => api.patch('/users/me', { email }, accessToken),
+      async (later) => (await later.get('/users/me', accessToken)).body.data?.email === email,
     );
     if (answer) account.email = email;
     return answer !== undefined;
@@ -94,24 +113,39 @@ export class Worker {
 
   private async changePassword(api: Api, account: Account, { accessToken }: Tokens): Promise<boolean> {
     const password = account.password === PASSWORDS[0] ? PASSWORDS[1] : PASSWORDS[0];
-    const answer = await this.on(account, 'password.changed', { userId: account.id }, 200, () =>
-      api.patch('/users/me', { password, currentPassword: account.password }, accessToken),
+    const answer = await this.on(
+      account,
+      'password.changed',
+      { userId: account.id },
+      200,
+      () => api.patch('/users/me', { password, currentPassword: account.password }, accessToken),
+      async (later) => (await later.post('/auth/login', { email: account.email, password })).status === 200,
     );
     if (answer) account.password = password;
     return answer !== undefined;
   }
 
   private async logout(api: Api, account: Account, { accessToken, refreshToken }: Tokens): Promise<boolean> {
-    const answer = await this.on(account, 'logout', { userId: account.id }, 204, () =>
-      api.post('/auth/logout', { refreshToken }, accessToken),
+    const answer = await this.on(
+      account,
+      'logout',
+      { userId: account.id },
+      204,
+      () => api.post('/auth/logout', { refreshToken }, accessToken),
+      async (later) => (await later.get('/users/me', accessToken)).status === 401,
     );
     account.tokens = undefined;
     return answer !== undefined;
   }
 
   private async delete(api: Api, account: Account, { accessToken }: Tokens): Promise<boolean> {
-    const answer = await this.on(account, 'user.deleted', { userId: account.id }, 204, () =>
-      api.delete('/users/me', accessToken),
+    const answer = await this.on(
+      account,
+      'user.deleted',
+      { userId: account.id },
+      204,
+      () => api.delete('/users/me', accessToken),
+      async (later) => (await later.get('/users/me', accessToken)).status === 401,
     );
     this.forget(account);
     if (answer) this.deleted.push(account);
@@ -124,8 +158,10 @@ export class Worker {
     payload: Record<string, unknown>,
     status: number,
     call: () => Promise<Answer>,
+    tookEffect?: NonNullable<Act['tookEffect']>,
   ): Promise<Answer | undefined> {
-    const answer = await this.attempt({ type, payload, acknowledged: false }, status, call);
+    const act: Act = { type, payload, acknowledged: false, ...(tookEffect && { tookEffect }) };
+    const answer = await this.attempt(act, status, call);
     if (!answer) this.forget(account);
     return answer;
   }
@@ -143,6 +179,7 @@ export class Worker {
     if (answer.status !== status)
       throw new Error(`${act.type} answered ${answer.status} ${JSON.stringify(answer.body)}`);
     act.acknowledged = true;
+    this.onAcknowledged();
     return answer;
   }
 
@@ -158,7 +195,8 @@ export class Worker {
   }
 }
 
-function subjectOf(accessToken: string): string {
+/** Reads whose token it is. */
+export function subjectOf(accessToken: string): string {
   const claims = Buffer.from(accessToken.split('.')[1] ?? '', 'base64url').toString();
   return (JSON.parse(claims) as { sub: string }).sub;
 }
