@@ -115,11 +115,16 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
   ): Promise<ReplayResult> {
     const liveBefore = this.relay.position;
     const before = new Map(connection.filters);
-    const sentBefore = ({ seq, type }: DomainEvent) => seq <= liveBefore && hasFilterFor(before, type, seq);
+    const isDue = ({ seq, type }: DomainEvent): boolean => {
+      const live = hasFilterFor(before, type, seq);
+      const asked = seq > position.afterSeq && filters.some((filter) => matchesFilter(filter, type));
+      return (asked || live) && !(live && seq <= liveBefore);
+    };
     connection.replaying = true;
     this.subscribe(connection, filters);
     let count = 0;
-    let at = position.afterSeq;
+    // What the connection is subscribed to already goes on from where it is, also if the cursor is ahead of that.
+    let at = before.size > 0 ? Math.min(position.afterSeq, liveBefore) : position.afterSeq;
     try {
       for (let caughtUp = false; !caughtUp && this.connections.has(connection) && connection.principal;) {
         const throughSeq = await this.journal.head();
@@ -131,9 +136,7 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
           limit: REPLAY_PAGE,
         });
         for (const event of events) {
-          // Up to where the connection was live before, only the filters of this request are asked for again.
-          const asked = event.seq > liveBefore || filters.some((filter) => matchesFilter(filter, event.type));
-          if (!asked || sentBefore(event)) continue;
+          if (!isDue(event)) continue;
           connection.send(new EventFrames(event));
           count += 1;
         }

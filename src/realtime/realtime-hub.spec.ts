@@ -1,0 +1,155 @@
+import { randomInt, randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { PassThrough } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import type { Authenticator } from '../auth/authenticator.service.js';
+import type { Config } from '../config/config.js';
+import type { EventType } from '../events/catalogue.js';
+import type { DomainEvent } from '../events/domain-event.js';
+import type { EventBus, EventHandler } from '../events/event-bus.js';
+import { checkFilters } from '../events/event-filter.js';
+import type { EventJournal, JournalQuery } from '../events/event-journal.service.js';
+import type { EventRelay } from '../events/event-relay.service.js';
+import type { EventFrames } from './frames.js';
+import { RealtimeConnection } from './realtime-connection.js';
+import { RealtimeHub } from './realtime-hub.service.js';
+
+const SEED = Number(process.env['REPLAY_SEED'] ?? randomInt(2 ** 31));
+const TYPES: EventType[] = ['login.success', 'login.failed', 'logout', 'mfa.enabled'];
+
+class RecordingConnection extends RealtimeConnection {
+  readonly seqs: number[] = [];
+
+  constructor() {
+    const stream = new PassThrough();
+    super(stream as unknown as Socket, stream);
+    this.principal = {
+      userId: 'u',
+      email: 'u@example.com',
+      role: 'user',
+      sessionId: 's',
+      expiresAt: Number.POSITIVE_INFINITY,
+    };
+  }
+  protected keepAlive(): void {}
+  protected writeEnd(): void {}
+  protected writeEvent({ event }: EventFrames): void {
+    this.seqs.push(event.seq);
+  }
+}
+
+/** A journal whose reads take their time, and a relay that lags behind it: every interleaving can happen. */
+class World {
+  readonly rows: DomainEvent[] = [];
+  position = 0;
+  readonly hub: RealtimeHub;
+  private handler: EventHandler = () => undefined;
+  private state: number;
+
+  constructor(seed: number) {
+    this.state = seed;
+    const slowly = async <T>(sample: () => T): Promise<T> => {
+      for (let n = this.random(4); n > 0; n -= 1) await this.turn();
+      const value = sample();
+      for (let n = this.random(4); n > 0; n -= 1) await this.turn();
+      return value;
+    };
+    const journal = {
+      head: () => slowly(() => this.rows.length),
+      read: ({ afterSeq, throughSeq = Infinity, types, subjects, limit }: JournalQuery) =>
+        slowly(() =>
+          this.rows
+            .filter(({ seq, type, subject }) => {
+              if (seq <= afterSeq || seq > throughSeq) return false;
+              return (!types || types.includes(type)) && (!subjects || subjects.includes(subject));
+            })
+            .slice(0, limit),
+        ),
+    };
+    const bus = { subscribeAll: (handler: EventHandler) => (this.handler = handler), subscribe: () => undefined };
+    const relay = Object.defineProperty({ caughtUp: () => Promise.resolve() }, 'position', {
+      get: () => this.position,
+    });
+    this.hub = new RealtimeHub(
+      bus as unknown as EventBus,
+      journal as unknown as EventJournal,
+      relay as unknown as EventRelay,
+      { onSessionsEnded: () => undefined } as unknown as Authenticator,
+      { REALTIME_MAX_BUFFERED_BYTES: 1_000_000 } as Config,
+    );
+    this.hub.onModuleInit();
+  }
+
+  random(below: number): number {
+    this.state = (Math.imul(this.state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((this.state / 2 ** 32) * below);
+  }
+
+  /** Lets everything else go on, while commits happen and the relay delivers some of them. */
+  async turn(): Promise<void> {
+    if (this.random(2) === 0) this.commit();
+    if (this.random(2) === 0) this.deliver(this.random(3));
+    await Promise.resolve();
+  }
+
+  commit(): void {
+    const type = TYPES[this.random(TYPES.length)] ?? 'logout';
+    const subject = this.random(4) === 0 ? 'stranger' : 'u';
+    this.rows.push({ seq: this.rows.length + 1, id: `evt-${randomUUID()}`, type, subject } as DomainEvent);
+  }
+
+  deliver(count: number): void {
+    for (const event of this.rows.slice(this.position, this.position + count)) {
+      void this.handler(event);
+      this.position = event.seq;
+    }
+  }
+
+  visible(afterSeq: number, ...types: string[]): number[] {
+    return this.rows
+      .filter(({ seq, subject, type }) => seq > afterSeq && subject === 'u' && types.includes(type))
+      .map(({ seq }) => seq);
+  }
+}
+
+describe(`replay into live (REPLAY_SEED=${SEED})`, () => {
+  it('of a new subscription is exactly what follows the cursor, in order', async () => {
+    for (let run = 0; run < 500; run += 1) {
+      const world = new World(SEED + run);
+      for (let n = world.random(300); n > 0; n -= 1) world.commit();
+      world.deliver(world.random(300));
+      const cursor = world.random(world.rows.length + 1);
+      const connection = new RecordingConnection();
+      world.hub.add(connection);
+      const filters = checkFilters(['login.*', 'logout']);
+      await world.hub.replay(connection, filters, { afterSeq: cursor, complete: true });
+      for (let n = 20; n > 0; n -= 1) await world.turn();
+      world.deliver(Infinity);
+      expect(connection.seqs, `run ${run}`).toEqual(world.visible(cursor, 'login.success', 'login.failed', 'logout'));
+    }
+  });
+
+  it('of a wider filter on a live connection repeats and misses nothing', async () => {
+    for (let run = 0; run < 500; run += 1) {
+      const world = new World(SEED + run);
+      for (let n = world.random(50); n > 0; n -= 1) await world.turn();
+      const connection = new RecordingConnection();
+      world.hub.add(connection);
+      const liveFrom = world.position;
+      world.hub.subscribe(connection, ['login.failed']);
+      for (let n = world.random(50); n > 0; n -= 1) await world.turn();
+      const cursor = world.random(world.rows.length + 1);
+      await world.hub.replay(connection, ['login.*'], { afterSeq: cursor, complete: true });
+      for (let n = 20; n > 0; n -= 1) await world.turn();
+      world.deliver(Infinity);
+      const due = new Set([
+        ...world.visible(liveFrom, 'login.failed'),
+        ...world.visible(cursor, 'login.failed', 'login.success'),
+      ]);
+      expect(
+        connection.seqs.toSorted((a, b) => a - b),
+        `run ${run}`,
+      ).toEqual([...due].toSorted((a, b) => a - b));
+    }
+  });
+});
