@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Logger } from '@nestjs/common';
 import type { Config } from '../config/config.js';
@@ -16,7 +16,9 @@ export function loadJwtKeys(config: Config): [string, ...string[]] {
   const file = `${config.DATABASE_URL.file}.jwt-secret`;
   if (!existsSync(file)) {
     mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, randomBytes(48).toString('base64'), { mode: 0o600 });
+    // Renamed into place, so that a crash leaves a whole key or none.
+    writeFileSync(`${file}.new`, randomBytes(48).toString('base64'), { mode: 0o600 });
+    renameSync(`${file}.new`, file);
     new Logger('JwtKeys').warn(`JWT_SECRET is not set: made a random one for development and keep it in ${file}`);
   }
   return [readFileSync(file, 'utf8').trim()];

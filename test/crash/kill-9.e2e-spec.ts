@@ -20,7 +20,11 @@ describe(`kill -9 under load, ${ROUNDS} times (CRASH_SEED=${SEED})`, () => {
   const folder = temporaryFolder();
   const file = join(folder.path, 'herald.sqlite');
   const random = seededRandom(SEED);
-  const workers = Array.from({ length: WORKERS }, (_, n) => new Worker(`w${n}`, seededRandom(SEED + n + 1)));
+  let onAcknowledged = (): void => undefined;
+  const workers = Array.from(
+    { length: WORKERS },
+    (_, n) => new Worker(`w${n}`, seededRandom(SEED + n + 1), () => onAcknowledged()),
+  );
   const environment = {
     NODE_ENV: 'test',
     LOG_LEVEL: 'info',
@@ -44,6 +48,17 @@ describe(`kill -9 under load, ${ROUNDS} times (CRASH_SEED=${SEED})`, () => {
     return server.url;
   }
 
+  /** Resolves once the workers together have had so many more acts acknowledged, however fast the machine is. */
+  function acknowledgements(count: number): Promise<void> {
+    let left = count;
+    return new Promise((resolve) => {
+      onAcknowledged = () => {
+        left -= 1;
+        if (left === 0) resolve();
+      };
+    });
+  }
+
   /** Kills the server, which must have been alive until then, and must not have complained. */
   async function kill(): Promise<void> {
     const end = await server?.stop('SIGKILL');
@@ -61,12 +76,15 @@ describe(`kill -9 under load, ${ROUNDS} times (CRASH_SEED=${SEED})`, () => {
     const connectAll = () => Promise.all(followers.map((follower) => follower.connect(url, token)));
     for (let round = 0; round < ROUNDS; round += 1) {
       await connectAll();
+      const enough = acknowledgements(WORKERS + 1 + Math.floor(random() * 50));
       const work = Promise.all(workers.map((worker) => worker.run(url)));
-      await Promise.race([setTimeout(100 + Math.floor(random() * 700)), work]);
+      await Promise.race([enough, work]);
+      // Not always in the moment after an answer, when the others' acts are all at the same stage.
+      await setTimeout(Math.floor(random() * 25));
       await kill();
       await work;
       if (random() < 0.25) {
-        // One life in four ends before it has begun: in its migrations, or while it delivers what the last one left.
+        // One life in four ends before it has begun: somewhere between the lock and the first request.
         server = BuiltServer.spawn(environment);
         await setTimeout(Math.floor(random() * 600));
         await kill();
