@@ -4,6 +4,11 @@ import { EVENT_TYPES, isEventType } from './catalogue.js';
 /** The most filters one list may hold; the catalogue itself is far smaller. */
 const MAX_FILTERS = 64;
 
+/** Splits the text of a query parameter, `a,b`, into filters; blanks around them are dropped. */
+export function splitList(text: string): string[] {
+  return text.split(',').map((item) => item.trim());
+}
+
 /**
  * Checks a list of filters: exact types, `prefix.*`, or `*`. All of them, or none: one bad name refuses the list.
  *

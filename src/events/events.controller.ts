@@ -4,7 +4,7 @@ import { AppError } from '../common/app-error.js';
 import { toPage, type Page } from '../common/pagination.js';
 import { CurrentPrincipal, type Principal } from '../common/principal.js';
 import type { DomainEvent, EventEnvelope } from './domain-event.js';
-import { checkFilters, typesOf } from './event-filter.js';
+import { checkFilters, splitList, typesOf } from './event-filter.js';
 import { EventJournal } from './event-journal.service.js';
 import { canSee, visibleSubjects } from './visibility.js';
 
@@ -40,12 +40,7 @@ export class EventsController {
   }
 }
 
-/** Splits `a,b` into its items; blanks around them are dropped. */
-export function splitList(text: string): string[] {
-  return text.split(',').map((item) => item.trim());
-}
-
 /** Reduces an event to the four fields that clients see. */
-export function toEnvelope({ id, type, timestamp, payload }: DomainEvent): EventEnvelope {
+function toEnvelope({ id, type, timestamp, payload }: DomainEvent): EventEnvelope {
   return { id, type, timestamp, payload };
 }

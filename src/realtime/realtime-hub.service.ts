@@ -88,7 +88,7 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     this.authenticator
       .refresh(principal)
       .then((current) => {
-        if (!current) connection.end('revoked');
+        if (!current && connection.principal === principal) connection.end('revoked');
       })
       .catch((error: unknown) => this.logger.error({ msg: 'a session was not checked again', err: error }));
   }
@@ -106,13 +106,17 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
    * Live events are not held back meanwhile: the journal has them too. The replay goes on until it has read everything
    * the relay has delivered, and the connection turns live in that same moment.
    *
+   * When the journal cannot be read the connection is cut, so that its client comes back instead of missing events.
+   *
    * @param position - where the cursor stands, from {@link EventJournal.locate}.
+   * @param onCaughtUp - called between the last event of the replay and the first live one.
    */
   async replay(
     connection: RealtimeConnection,
     filters: readonly string[],
     position: CursorPosition,
-  ): Promise<ReplayResult> {
+    onCaughtUp: (result: ReplayResult) => void = () => undefined,
+  ): Promise<void> {
     const liveBefore = this.relay.position;
     const before = new Map(connection.filters);
     const isDue = ({ seq, type }: DomainEvent): boolean => {
@@ -145,11 +149,13 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
         if (events.length === REPLAY_PAGE) await connection.flushed();
         else caughtUp = at >= this.relay.position;
       }
-    } finally {
-      for (const [filter, since] of connection.filters) connection.filters.set(filter, Math.max(since, at));
-      connection.replaying = false;
+    } catch (error) {
+      this.logger.error({ msg: 'a replay failed', err: error });
+      return connection.destroy();
     }
-    return { count, complete: position.complete };
+    for (const [filter, since] of connection.filters) connection.filters.set(filter, Math.max(since, at));
+    onCaughtUp({ count, complete: position.complete });
+    connection.replaying = false;
   }
 
   async beforeApplicationShutdown(): Promise<void> {
@@ -178,8 +184,9 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
   private async rescope(userId: string): Promise<void> {
     for (const connection of this.connections) {
       if (connection.principal?.userId !== userId) continue;
-      const principal = await this.authenticator.refresh(connection.principal);
-      if (principal) connection.principal = principal;
+      const current = await this.authenticator.refresh(connection.principal);
+      // Only these two: the connection may have been given a fresher token meanwhile.
+      if (current) Object.assign(connection.principal, { email: current.email, role: current.role });
     }
   }
 

@@ -90,19 +90,18 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
   async subscribe(
     @ConnectedSocket() client: WebSocket,
     @MessageBody({ schema: clientMessages.subscribe }) message: ClientMessage<'subscribe'>,
-  ): Promise<object | undefined> {
+  ): Promise<void> {
     const connection = connectionOf(client);
     const filters = checkFilters(message.events);
     const { lastEventId } = message;
     const position = lastEventId === undefined ? undefined : await this.journal.locate(lastEventId, 'lastEventId');
-    if (!position) {
-      this.hub.subscribe(connection, filters);
-      return this.subscribed(connection, message);
-    }
-    const current = [...new Set([...connection.filters.keys(), ...filters])];
-    connection.answer({ type: 'subscribed', events: current, ...requestIdOf(message) });
-    const result = await this.hub.replay(connection, filters, position);
-    return { type: 'replayed', ...result, ...requestIdOf(message) };
+    // Answered here and not by returning, so that no event comes before the confirmation, nor a live one before `replayed`.
+    const events = [...new Set([...connection.filters.keys(), ...filters])];
+    connection.answer({ type: 'subscribed', events, ...requestIdOf(message) });
+    if (!position) return this.hub.subscribe(connection, filters);
+    await this.hub.replay(connection, filters, position, (result) =>
+      connection.answer({ type: 'replayed', ...result, ...requestIdOf(message) }),
+    );
   }
 
   @UseGuards(WsAuthGuard)
@@ -113,7 +112,7 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
   ): object {
     const connection = connectionOf(client);
     for (const filter of checkFilters(message.events)) connection.filters.delete(filter);
-    return this.subscribed(connection, message);
+    return { type: 'subscribed', events: [...connection.filters.keys()], ...requestIdOf(message) };
   }
 
   @SubscribeMessage('ping')
@@ -126,9 +125,5 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
   other(): never {
     const types = Object.keys(clientMessages).join(', ');
     throw new AppError('VALIDATION', `The message has no known "type"; known types: ${types}`);
-  }
-
-  private subscribed(connection: WsConnection, message: object): object {
-    return { type: 'subscribed', events: [...connection.filters.keys()], ...requestIdOf(message) };
   }
 }

@@ -22,7 +22,7 @@ export class SseConnection extends RealtimeConnection {
   constructor(
     socket: Socket,
     private readonly response: ServerResponse,
-    override readonly principal: Principal,
+    override principal: Principal,
     private readonly heartbeatMs: number,
     private readonly complete: () => void,
   ) {

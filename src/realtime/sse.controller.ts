@@ -1,14 +1,13 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import { Controller, Headers, Logger, Query, Res, Sse } from '@nestjs/common';
+import { Controller, Headers, Query, Res, Sse } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { Observable } from 'rxjs';
 import { z } from 'zod';
 import { AppError } from '../common/app-error.js';
 import { CurrentPrincipal, TokenInQuery, type Principal } from '../common/principal.js';
 import { Config } from '../config/config.js';
-import { checkFilters } from '../events/event-filter.js';
+import { checkFilters, splitList } from '../events/event-filter.js';
 import { EventJournal } from '../events/event-journal.service.js';
-import { splitList } from '../events/events.controller.js';
 import { RealtimeHub } from './realtime-hub.service.js';
 import { SseConnection } from './sse-connection.js';
 
@@ -23,8 +22,6 @@ const streamQuery = z.object({ events: z.string().optional(), lastEventId: z.str
  */
 @Controller('events')
 export class SseController {
-  private readonly logger = new Logger(SseController.name);
-
   constructor(
     private readonly hub: RealtimeHub,
     private readonly journal: EventJournal,
@@ -55,10 +52,7 @@ export class SseController {
         this.hub.recheck(connection);
         if (!position) return this.hub.subscribe(connection, filters);
         if (!position.complete && lastEventId !== undefined) connection.writeGap(lastEventId);
-        this.hub.replay(connection, filters, position).catch((error: unknown) => {
-          this.logger.error({ msg: 'a replay failed', err: error });
-          reply.raw.destroy();
-        });
+        void this.hub.replay(connection, filters, position);
       });
     });
   }

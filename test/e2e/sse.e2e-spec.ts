@@ -161,7 +161,7 @@ describe('the event stream', () => {
 describe('the end of a stream', () => {
   let server: TestServer;
   beforeAll(async () => {
-    server = await TestServer.start({ JWT_EXPIRES_IN: '1s' });
+    server = await TestServer.start({ JWT_EXPIRES_IN: '3s' });
   });
   afterAll(() => server.close());
 

@@ -332,10 +332,10 @@ describe('WebSocket limits', () => {
   let server: TestServer;
   beforeAll(async () => {
     server = await TestServer.start({
-      WS_AUTH_TIMEOUT_MS: '200',
+      WS_AUTH_TIMEOUT_MS: '1500',
       WS_PING_INTERVAL_MS: '100',
       WS_MAX_MESSAGES_PER_MINUTE: '20',
-      JWT_EXPIRES_IN: '2s',
+      JWT_EXPIRES_IN: '4s',
       CORS_ORIGINS: 'https://app.example.com',
       REALTIME_MAX_BUFFERED_BYTES: '16384',
     });
