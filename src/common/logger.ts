@@ -3,7 +3,7 @@ import { pino, type Level, type Logger as Pino } from 'pino';
 import pretty from 'pino-pretty';
 import { currentRequestContext } from './request-context.js';
 
-/** Where Nest reports its own wiring at every start: of use to a developer alone. */
+/** Where Nest reports its own wiring, and a start that failed, which `main.ts` explains: of use to a developer alone. */
 const WIRING = new Set([
   'NestFactory',
   'InstanceLoader',
@@ -11,6 +11,7 @@ const WIRING = new Set([
   'RouterExplorer',
   'WebSocketsController',
   'NestApplication',
+  'ExceptionHandler',
 ]);
 
 /** Carries Nest's log calls to pino, one JSON object a line, each with the id of the request it belongs to. */
@@ -21,7 +22,12 @@ export class PinoLogger implements LoggerService {
     // Synchronous on purpose: the last lines before a crash are the ones that matter.
     const destination =
       options.format === 'pretty'
-        ? pretty({ ignore: 'pid,hostname,context', messageFormat: '{context}: {msg}', singleLine: true, sync: true })
+        ? pretty({
+            ignore: 'pid,hostname,context,method,path,status,durationMs,ip',
+            messageFormat: '{context}: {msg}',
+            singleLine: true,
+            sync: true,
+          })
         : pino.destination({ sync: true });
     this.pino = pino(
       {
@@ -36,7 +42,7 @@ export class PinoLogger implements LoggerService {
   }
 
   log(message: unknown, ...rest: unknown[]): void {
-    this.write(WIRING.has(String(rest.at(-1))) ? 'debug' : 'info', message, rest);
+    this.write('info', message, rest);
   }
   error(message: unknown, ...rest: unknown[]): void {
     this.write('error', message, rest);
@@ -57,6 +63,7 @@ export class PinoLogger implements LoggerService {
   /** Nest's convention: the last extra argument is the context's name; for an error, the one before it is the stack. */
   private write(level: Level, message: unknown, rest: unknown[]): void {
     const context = rest.pop();
+    if (WIRING.has(String(context))) level = 'debug';
     const extra: Record<string, unknown> = { context };
     if (rest.length > 0) extra['detail'] = rest.length === 1 ? rest[0] : rest;
     if (message instanceof Error) this.pino[level]({ ...extra, err: message }, message.message);
