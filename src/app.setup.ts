@@ -8,7 +8,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppModule } from './app.module.js';
 import { AppError } from './common/app-error.js';
-import { errorBody, HttpErrorFilter, pathOf } from './common/http-error.filter.js';
+import { answerOnSocket, errorBody, HttpErrorFilter, pathOf } from './common/http-error.filter.js';
 import { PinoLogger } from './common/logger.js';
 import { runInRequestContext } from './common/request-context.js';
 import { parseStrictJson } from './common/strict-json.js';
@@ -54,6 +54,8 @@ export async function createApp(config: Config, extras: Type[] = []): Promise<Ne
       methods: ['GET', 'POST', 'PATCH', 'DELETE'],
       exposedHeaders: ['X-Request-Id', 'Retry-After'],
       maxAge: 3600,
+      // An OPTIONS request that is no preflight is answered like any other, in the contract's shape.
+      strictPreflight: false,
     });
   }
   app.setGlobalPrefix(PREFIX, { exclude: UNPREFIXED });
@@ -80,6 +82,11 @@ function requestIdOf({ headers }: Pick<IncomingMessage, 'headers'>): string {
   return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
 }
 
+/** The caller's address; undefined once it has disconnected, which Fastify's type does not say. */
+function addressOf(request: FastifyRequest): string | undefined {
+  return request.ip;
+}
+
 /** Gives every request its id, its context and its log line, and every result the contract's envelope. */
 function addHooks(fastify: FastifyInstance): void {
   const logger = new Logger('HTTP');
@@ -90,7 +97,8 @@ function addHooks(fastify: FastifyInstance): void {
   // After the body was read: reading it would lose an asynchronous context entered earlier.
   fastify.addHook('preHandler', (request, _reply, done) => {
     const userAgent = request.headers['user-agent']?.slice(0, 256) ?? null;
-    runInRequestContext({ requestId: request.id, ip: request.ip, userAgent, actorId: null, sessionId: null }, done);
+    const ip = addressOf(request) ?? null;
+    runInRequestContext({ requestId: request.id, ip, userAgent, actorId: null, sessionId: null }, done);
   });
   // Errors are sent as text, and streams are written past the reply: only results come by here.
   fastify.addHook('preSerialization', (_request, _reply, payload, done) => done(null, { data: payload }));
@@ -113,8 +121,8 @@ async function addRateLimits(app: NestFastifyApplication, config: Config): Promi
   await app.register(rateLimit, {
     timeWindow: config.RATE_LIMIT_WINDOW_MS,
     max: maxOf,
-    // A household or a server has a whole /64 of IPv6 addresses.
-    keyGenerator: (request) => `${groupOf(request)} ${rateLimit.normalizeIP(request.ip, 64)}`,
+    // A household or a server has a whole /64 of IPv6 addresses. A client that is gone already has none.
+    keyGenerator: (request) => `${groupOf(request)} ${rateLimit.normalizeIP(addressOf(request) ?? '', 64)}`,
     allowList: (request) => maxOf(request) === 0 || UNPREFIXED.includes(request.routeOptions.url?.slice(1) ?? ''),
     errorResponseBuilder: (_request, { ttl }) =>
       new AppError('RATE_LIMITED', 'Too many requests', undefined, Math.max(1, Math.ceil(ttl / 1000))),
@@ -146,9 +154,5 @@ function answerMalformedHttp(error: Error & { code?: string }, socket: Socket): 
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
   const timedOut = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
   const message = timedOut ? 'The request took too long to arrive' : 'The request is not valid HTTP';
-  const body = errorBody(new AppError('BAD_REQUEST', message), randomUUID());
-  socket.end(
-    `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json; charset=utf-8\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
+  answerOnSocket(socket, new AppError('BAD_REQUEST', message));
 }

@@ -1,3 +1,6 @@
+import { randomUUID } from 'node:crypto';
+import { STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { Catch, HttpException, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, HTTP_STATUS, type ErrorCode } from './app-error.js';
@@ -30,6 +33,18 @@ export class HttpErrorFilter implements ExceptionFilter {
 export function errorBody(error: AppError, requestId: string): string {
   const { code, message, details } = error;
   return JSON.stringify({ error: { code, message, ...(details && { details }) }, requestId });
+}
+
+/** Answers on a socket that carries no request: what is not HTTP, or a handshake that is refused. Closes it. */
+export function answerOnSocket(socket: Duplex, error: AppError): void {
+  const body = errorBody(error, randomUUID());
+  const head = [
+    `HTTP/1.1 ${error.httpStatus} ${STATUS_CODES[error.httpStatus]}`,
+    'Content-Type: application/json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
 
 const MESSAGES: Partial<Record<ErrorCode, string>> = {
@@ -65,8 +80,10 @@ function codeOf(status: number): ErrorCode {
   return codes.find((code) => HTTP_STATUS[code] === status) ?? (status < 500 ? 'BAD_REQUEST' : 'INTERNAL');
 }
 
-/** Cuts the query off a URL: it may carry a token, which belongs in no log line, metric or error. */
+const MAX_PATH_LENGTH = 256;
+
+/** Cuts the query off a URL: it may carry a token, which belongs in no log line, metric or error. Very long paths are cut too. */
 export function pathOf(url: string): string {
   const end = url.search(/[?#;]/);
-  return end < 0 ? url : url.slice(0, end);
+  return url.slice(0, Math.min(end < 0 ? MAX_PATH_LENGTH : end, MAX_PATH_LENGTH));
 }

@@ -1,12 +1,11 @@
-import { randomUUID } from 'node:crypto';
-import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Logger, type INestApplicationContext, type WsMessageHandler } from '@nestjs/common';
 import { WsAdapter } from '@nestjs/platform-ws';
 import { lastValueFrom, tap, type Observable } from 'rxjs';
 import type { RawData, WebSocket, WebSocketServer } from 'ws';
 import { AppError } from '../common/app-error.js';
-import { errorBody, pathOf } from '../common/http-error.filter.js';
+import { answerOnSocket, pathOf } from '../common/http-error.filter.js';
 import { parseStrictJson } from '../common/strict-json.js';
 import type { Config } from '../config/config.js';
 
@@ -61,15 +60,7 @@ export class HeraldWsAdapter extends WsAdapter {
       server.handleUpgrade(request, socket, head, (client) => server.emit('connection', client, request));
       return;
     }
-    const error = new AppError('NOT_FOUND', `There is no WebSocket at ${path}`);
-    const body = errorBody(error, randomUUID());
-    const lines = [
-      `HTTP/1.1 ${error.httpStatus} ${STATUS_CODES[error.httpStatus]}`,
-      'Content-Type: application/json; charset=utf-8',
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      'Connection: close',
-    ];
-    socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);
+    answerOnSocket(socket, new AppError('NOT_FOUND', `There is no WebSocket at ${path}`));
   }
 
   /** Handles the messages of a connection strictly one after the other, and answers every one. */
@@ -119,6 +110,9 @@ export class HeraldWsAdapter extends WsAdapter {
       client.on('error', (error) => this.log.debug(`a connection failed: ${error.message}`)),
     );
     server.on('error', (error) => this.log.error(error));
+    server.on('wsClientError', (error, socket) =>
+      answerOnSocket(socket, new AppError('BAD_REQUEST', `This is no WebSocket handshake: ${error.message}`)),
+    );
     return server;
   }
 }

@@ -37,8 +37,13 @@ export class TestServer {
       ADMIN_PASSWORD: ADMIN.password,
       ...environment,
     };
-    const { app, url } = await boot(full, extras);
-    return new TestServer(folder, full, extras, app, url);
+    try {
+      const { app, url } = await boot(full, extras);
+      return new TestServer(folder, full, extras, app, url);
+    } catch (error) {
+      await rm(folder, { recursive: true, force: true });
+      throw error;
+    }
   }
 
   /** Stops the server gracefully and starts it again on the same file and port. */
