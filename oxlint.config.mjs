@@ -1,0 +1,104 @@
+/**
+ * The lint rules, the import rules of the rooms among them (CONTRIBUTING.md shows the same table in words).
+ *
+ * A rule set for a file replaces the one before it as a whole, so each room's list is put together here.
+ */
+
+/** What each room may import beside `common/` and itself. */
+const foundation = ['config', 'database', 'events', 'jobs'];
+const features = ['auth', 'users', 'mfa', 'api-keys'];
+const readers = ['realtime', 'webhooks', 'mail', 'audit'];
+const doors = ['admin', 'health', 'metrics', 'docs', 'console'];
+const rooms = {
+  common: [],
+  config: [],
+  database: ['config'],
+  events: ['config', 'database'],
+  jobs: ['config', 'database', 'events'],
+  users: foundation,
+  auth: [...foundation, 'users'],
+  mfa: [...foundation, 'users'],
+  'api-keys': [...foundation, 'users'],
+  ...Object.fromEntries(readers.map((room) => [room, [...foundation, 'auth']])),
+  ...Object.fromEntries(doors.map((room) => [room, [...foundation, ...features, ...readers]])),
+};
+
+const eventEmitter = {
+  group: ['eventemitter2', '@nestjs/event-emitter'],
+  message: 'EventEmitter2 belongs to events/event-bus.ts alone: publish and subscribe through the EventBus.',
+};
+const typeorm = {
+  group: ['typeorm', '@nestjs/typeorm'],
+  message: 'TypeORM belongs to entities, database/ and the service that owns the entity.',
+};
+const everywhere = [
+  { group: ['**/index.js', '**/index'], message: 'No barrels: import the file itself.' },
+  {
+    group: ['@nestjs/common'],
+    importNames: ['forwardRef'],
+    message: 'A cycle of modules: turn one of the two into an event.',
+  },
+];
+const roots = {
+  group: ['**/app.module.js', '**/app.setup.js', '**/app.entities.js', '**/main.js'],
+  message: 'The composition root imports the rooms, never the other way round.',
+};
+
+const restrict = (patterns) => ({ 'no-restricted-imports': ['error', { patterns: [...everywhere, ...patterns] }] });
+
+function patternsOf(room) {
+  const allowed = new Set(['common', room, ...rooms[room]]);
+  const forbidden = [...Object.keys(rooms), 'extensions'].filter((other) => !allowed.has(other));
+  const message = `${room}/ may import only: ${['common', ...rooms[room]].join(', ')}.`;
+  return [roots, { group: forbidden.map((other) => `**/${other}/**`), message }];
+}
+
+/** Where TypeORM is at home in a room. */
+const ownsTables = (room) =>
+  room === 'database' ? 'src/database/**/*.ts' : `src/${room}/**/*.{entity,service,module}.ts`;
+
+export default {
+  plugins: ['eslint', 'typescript', 'unicorn', 'oxc', 'import', 'promise', 'node'],
+  env: { node: true, es2024: true },
+  categories: { correctness: 'error', suspicious: 'error', perf: 'error' },
+  ignorePatterns: ['dist', 'data'],
+  rules: {
+    'import/no-cycle': 'error',
+    'import/no-unassigned-import': ['error', { allow: ['reflect-metadata'] }],
+    'no-console': 'error',
+    'node/no-process-env': 'error',
+    'typescript/no-explicit-any': 'error',
+    'typescript/no-floating-promises': 'error',
+    'typescript/switch-exhaustiveness-check': 'error',
+    // Following it would break dependency injection, which needs the class at run time.
+    'typescript/consistent-type-imports': 'off',
+    // Nest modules are classes that hold only decorators.
+    'typescript/no-extraneous-class': 'off',
+    // One thing after the other is what a journal and a queue are about.
+    'no-await-in-loop': 'off',
+    'typescript/no-unsafe-type-assertion': 'off',
+    'promise/always-return': 'off',
+    'oxc/no-map-spread': 'off',
+    'unicorn/consistent-function-scoping': 'off',
+    ...restrict([eventEmitter, typeorm]),
+  },
+  overrides: [
+    ...Object.keys(rooms).flatMap((room) => [
+      { files: [`src/${room}/**/*.ts`], rules: restrict([...patternsOf(room), eventEmitter, typeorm]) },
+      { files: [ownsTables(room)], rules: restrict([...patternsOf(room), eventEmitter]) },
+    ]),
+    {
+      files: ['src/extensions/**/*.ts'],
+      rules: restrict([
+        { group: ['../**', '!**/extension-api.js'], message: 'Extensions import extension-api.js only.' },
+      ]),
+    },
+    { files: ['src/events/event-bus.ts'], rules: restrict([...patternsOf('events'), typeorm]) },
+    { files: ['src/events/events.module.ts'], rules: restrict(patternsOf('events')) },
+    { files: ['src/config/**/*.ts'], rules: { 'node/no-process-env': 'off' } },
+    {
+      files: ['test/**/*.ts', '**/*.spec.ts', 'ormconfig.ts'],
+      rules: { 'no-restricted-imports': 'off', 'node/no-process-env': 'off', 'no-underscore-dangle': 'off' },
+    },
+  ],
+};
