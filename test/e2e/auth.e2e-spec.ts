@@ -1,9 +1,12 @@
 import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { Housekeeping } from '../../src/database/housekeeping.service.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
+import { Session } from '../../src/users/session.entity.js';
 import { User } from '../../src/users/user.entity.js';
 import { ADMIN, TestServer } from '../support/server.js';
 
+const DAY_MS = 86_400_000;
 const KEY = 'a-key-of-this-test-that-is-long-enough';
 
 describe('auth', () => {
@@ -146,6 +149,22 @@ describe('auth', () => {
       try {
         expect((await refresh(user.refreshToken)).status).toBe(401);
         expect((await refresh(child.refreshToken)).status).toBe(401);
+      } finally {
+        vi.useRealTimers();
+      }
+    });
+
+    it('lasts as long as it is used: a session nobody refreshes ends, and is cleared away', async () => {
+      const [kept, left] = [await server.api.register(), await server.api.register()];
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 4 * DAY_MS });
+      try {
+        const next = (await refresh(kept.refreshToken)).body.data;
+        vi.setSystemTime(Date.now() + 4 * DAY_MS);
+        expect((await refresh(left.refreshToken)).status).toBe(401);
+        await server.app.get(Housekeeping).runAll();
+        expect((await refresh(next.refreshToken)).status).toBe(200);
+        const rows = (userId: string) => server.app.get(UnitOfWork).run((tx) => tx.countBy(Session, { userId }));
+        expect([await rows(kept.id), await rows(left.id)]).toEqual([1, 0]);
       } finally {
         vi.useRealTimers();
       }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DataSource } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { entities } from '../../src/app.entities.js';
-import { writerOptions } from '../../src/database/data-source-options.js';
+import { readerOptions, writerOptions } from '../../src/database/data-source-options.js';
 
 describe('the migrations', () => {
   let folder: string;
@@ -23,6 +23,11 @@ describe('the migrations', () => {
   it('make exactly the tables of the entities', async () => {
     const { upQueries } = await source.driver.createSchemaBuilder().log();
     expect(upQueries.map(({ query }) => query)).toEqual([]);
+  });
+
+  it('are the only thing that makes tables', () => {
+    expect(writerOptions({ file: 'x', synchronous: 'FULL', entities }).synchronize).toBeUndefined();
+    expect(readerOptions({ file: 'x', synchronous: 'FULL', entities }).synchronize).toBeUndefined();
   });
 
   it('can be taken back, and run again', async () => {
