@@ -65,14 +65,15 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     this.ticker.unref();
   }
 
-  /** True once the service is going down: nobody is let in any more. */
+  /** True once the service is going down. */
   get isClosing(): boolean {
     return this.closing;
   }
 
-  /** Takes a connection in. */
+  /** Takes a connection in, or tells it at once that the service is going down. */
   add(connection: RealtimeConnection): void {
     this.connections.add(connection);
+    if (this.closing) connection.end('shutdown');
   }
 
   /** Lets go of a connection that is closed. */

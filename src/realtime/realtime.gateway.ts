@@ -51,7 +51,6 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
   ) {}
 
   handleConnection(client: WebSocket, request: IncomingMessage): void {
-    if (this.hub.isClosing) return client.close(CLOSE.goingAway, 'The server is going away');
     if (!isAllowedOrigin(request.headers, this.config.allowedOrigins)) {
       return client.close(CLOSE.policy, 'The origin is not allowed');
     }

@@ -105,6 +105,15 @@ describe('the process', () => {
     expect(await ended).toEqual({ code: 0, signal: null });
   });
 
+  it('started by npm start, gets the signal that npm gets', async () => {
+    const server = await BuiltServer.start(database, 'npm start');
+    servers.push(server);
+    expect(await server.stop('SIGTERM')).toMatchObject({ code: 0 });
+    expect(server.output).toContain('SIGTERM: shutting down');
+    // The file is free again: nobody was left behind.
+    await start();
+  });
+
   it('still answers the request that is under way when SIGTERM comes', async () => {
     const server = await start();
     const witness = await WsClient.open(`${server.url.replace('http', 'ws')}/ws`, {});

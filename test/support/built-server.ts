@@ -23,8 +23,9 @@ export class BuiltServer {
   }
 
   /** Spawns the server with exactly these variables beside PATH; the caller decides what to wait for. */
-  static spawn(environment: Record<string, string>): BuiltServer {
-    const child = spawn(process.execPath, ['dist/src/main.js'], {
+  static spawn(environment: Record<string, string>, command = `${process.execPath} dist/src/main.js`): BuiltServer {
+    const [program = '', ...words] = command.split(' ');
+    const child = spawn(program, words, {
       env: { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: '0', LOG_FORMAT: 'json', ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -32,8 +33,8 @@ export class BuiltServer {
   }
 
   /** Spawns the server and waits until it listens. @throws Error with its output when it ends instead. */
-  static async start(environment: Record<string, string>): Promise<BuiltServer> {
-    const server = BuiltServer.spawn(environment);
+  static async start(environment: Record<string, string>, command?: string): Promise<BuiltServer> {
+    const server = BuiltServer.spawn(environment, command);
     const listening = new Promise<void>((resolve) => {
       server.process.stdout?.on('data', () => {
         const url = /listening on (http:\S+?)"/.exec(server.output)?.[1];
