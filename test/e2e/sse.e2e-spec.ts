@@ -43,7 +43,7 @@ describe('the event stream', () => {
     const [some, all] = await Promise.all([
       server.stream({
         token: user.accessToken,
-        query: { events: 'logout,login.f*'.replace('login.f*', 'login.failed') },
+        query: { events: 'logout, login.failed' },
       }),
       server.stream({ token: user.accessToken }),
     ]);
@@ -60,7 +60,6 @@ describe('the event stream', () => {
     ['no token', {}, 401],
     ['a bad token', { token: 'x.y.z' }, 401],
     ['a bad token in the query', { query: { token: 'x.y.z' } }, 401],
-    ['two tokens in the query', { query: {} as Record<string, string>, path: '?token=a&token=b' }, 401],
   ])('answers %s with an ordinary JSON error', async (_name, options, status) => {
     const stream = await server.stream(options);
     expect(stream.response.status).toBe(status);
@@ -74,6 +73,7 @@ describe('the event stream', () => {
     expect(unknown.status).toBe(422);
     for (const type of EVENT_TYPES) expect(unknown.body.error.message).toContain(type);
     expect((await stream('events=')).status).toBe(422);
+    expect((await server.api.get('/events/stream?token=a&token=b')).status).toBe(401);
     expect((await stream('events=logout&events=mfa.*')).status).toBe(422);
     expect((await stream('lastEventId=evt-550e8400')).status).toBe(422);
     expect((await stream('', { 'Last-Event-ID': 'evt-550e8400' })).status).toBe(422);
