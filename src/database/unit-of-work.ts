@@ -88,14 +88,20 @@ export class UnitOfWork {
   }
 
   private async execute<T>(work: (tx: EntityManager) => Promise<T>): Promise<T> {
-    const runner = this.openRunner();
+    const connection = this.writer.createQueryRunner();
+    const view = viewOf(connection);
     const unit: Unit = {
-      manager: this.writer.createEntityManager(runner),
+      manager: this.writer.createEntityManager(view.runner),
       beforeCommit: [],
       afterCommit: [],
       over: false,
     };
-    await runner.startTransaction();
+    // The end is in the order that matters: nothing new starts, what has started is through, then the transaction ends.
+    const close = async (): Promise<void> => {
+      unit.over = true;
+      await view.close();
+    };
+    await connection.query('BEGIN');
     let result: T;
     try {
       result = await this.current.run(unit, async () => {
@@ -103,32 +109,47 @@ export class UnitOfWork {
         for (const write of unit.beforeCommit) await write(unit.manager);
         return value;
       });
+      await close();
       if (unit.failure) throw unit.failure.cause;
-      unit.over = true;
-      await runner.commitTransaction();
+      await connection.query('COMMIT');
     } catch (error) {
-      unit.over = true;
-      if (runner.isTransactionActive) await runner.rollbackTransaction();
+      await close();
+      await connection.query('ROLLBACK');
       throw error;
-    } finally {
-      Object.assign(runner, { isReleased: true });
     }
     // Outside the unit, so that what the listeners start is not taken for work that outlived it.
     this.current.run(undefined, () => unit.afterCommit.forEach((listener) => listener()));
     return result;
   }
+}
 
-  /**
-   * Makes a query runner that can be released for good.
-   *
-   * TypeORM hands out one runner for the whole SQLite connection and its `release()` does nothing. A view of it per
-   * unit has a transaction state of its own, and refuses queries once the unit is over.
-   */
-  private openRunner(): QueryRunner {
-    return Object.create(this.writer.createQueryRunner(), {
-      isReleased: { value: false, writable: true },
-      isTransactionActive: { value: false, writable: true },
-      transactionDepth: { value: 0, writable: true },
-    }) as QueryRunner;
-  }
+/**
+ * Makes a view of the one query runner that can be closed for good.
+ *
+ * TypeORM hands out one runner for the whole SQLite connection, its `release()` does nothing, and a `save()` that finds
+ * no transaction begins one of its own. A view is in a transaction for as long as it lives, and once closed it refuses
+ * queries, so that work nobody awaited can neither write after the unit nor begin a transaction that nobody ends.
+ */
+function viewOf(connection: QueryRunner): { runner: QueryRunner; close: () => Promise<void> } {
+  const underway = new Set<Promise<unknown>>();
+  const runner = Object.create(connection, {
+    isReleased: { value: false, writable: true },
+    isTransactionActive: { value: true, writable: true },
+    transactionDepth: { value: 1, writable: true },
+    query: {
+      value: (...query: Parameters<QueryRunner['query']>): Promise<unknown> => {
+        const answer = connection.query.call(runner, ...query);
+        underway.add(answer);
+        void Promise.allSettled([answer]).then(() => underway.delete(answer));
+        return answer;
+      },
+    },
+  }) as QueryRunner;
+  return {
+    runner,
+    async close() {
+      Object.assign(runner, { isReleased: true });
+      await Promise.allSettled(underway);
+    },
+  };
 }

@@ -159,6 +159,39 @@ describe('UnitOfWork', () => {
     expect(await texts()).toEqual(['next']);
   });
 
+  it.each([0, 1, 2, 3, 5, 8, 13, 21])(
+    'lets no straggler of %i microtasks write after a rollback, or block the next unit',
+    async (microtasks) => {
+      const stragglers: Promise<unknown>[] = [];
+      const later = async (work: () => Promise<unknown>) => {
+        for (let n = 0; n < microtasks; n += 1) await Promise.resolve();
+        return work();
+      };
+      const unit = unitOfWork.run(async (tx) => {
+        await tx.insert(Note, { text: 'rolled back' });
+        stragglers.push(
+          later(() => tx.getRepository(Note).save({ text: 'saved late' })),
+          later(() => tx.query(`INSERT INTO note (text) VALUES ('queried late')`)),
+        );
+        stragglers.forEach((straggler) => straggler.catch(() => undefined));
+        throw new Error('failed');
+      });
+      await expect(unit).rejects.toThrow('failed');
+      await Promise.allSettled(stragglers);
+      await add('next');
+      expect(await texts()).toEqual(['next']);
+    },
+  );
+
+  it('rolls back everything when one of several writes at once fails', async () => {
+    const unit = unitOfWork.run((tx) =>
+      Promise.all([tx.getRepository(Note).save({ text: 'sibling' }), tx.query('SELECT * FROM nowhere')]),
+    );
+    await expect(unit).rejects.toThrow(/no such table/);
+    await add('next');
+    expect(await texts()).toEqual(['next']);
+  });
+
   it('writes what was put off to the end last, and calls back after the commit alone', async () => {
     const calls: string[] = [];
     await unitOfWork.run(async (tx) => {
