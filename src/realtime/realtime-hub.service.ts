@@ -70,6 +70,11 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     return this.closing;
   }
 
+  /** How many connections there are. */
+  get size(): number {
+    return this.connections.size;
+  }
+
   /** Takes a connection in, or tells it at once that the service is going down. */
   add(connection: RealtimeConnection): void {
     this.connections.add(connection);
@@ -176,7 +181,7 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     const frames = new EventFrames(event);
     for (const connection of this.connections) {
       if (!connection.wants(event)) continue;
-      if (connection.bufferedBytes > this.config.REALTIME_MAX_BUFFERED_BYTES) connection.end('slow_consumer');
+      if (this.isSlow(connection)) connection.end('slow_consumer');
       else connection.send(frames);
     }
   }
@@ -201,7 +206,15 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
       .catch((error: unknown) => this.logger.error({ msg: 'connections were not closed', err: error }));
   }
 
+  private isSlow(connection: RealtimeConnection): boolean {
+    return connection.bufferedBytes > this.config.REALTIME_MAX_BUFFERED_BYTES;
+  }
+
   private tick(now: number): void {
-    for (const connection of this.connections) connection.tick(now);
+    for (const connection of this.connections) {
+      // Answers and pongs wait for a client that does not read as events do.
+      if (this.isSlow(connection)) connection.end('slow_consumer');
+      connection.tick(now);
+    }
   }
 }

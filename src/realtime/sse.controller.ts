@@ -45,8 +45,16 @@ export class SseController {
       const complete = () => subscriber.complete();
       const { socket } = reply.request.raw;
       const connection = new SseConnection(socket, reply.raw, principal, this.config.SSE_HEARTBEAT_MS, complete);
-      reply.raw.once('close', () => this.hub.remove(connection));
       onHeadWritten(reply.raw, () => {
+        // Nest ends the response of a client that has left, and that writes the head too.
+        if (socket.destroyed) return;
+        // A response that waits behind a pipelined request never closes, only its socket does.
+        const gone = (): void => {
+          socket.off('close', gone);
+          this.hub.remove(connection);
+        };
+        socket.once('close', gone);
+        reply.raw.once('close', gone);
         connection.open(Date.now());
         this.hub.add(connection);
         this.hub.recheck(connection);

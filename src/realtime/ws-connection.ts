@@ -35,7 +35,7 @@ export class WsConnection extends RealtimeConnection {
     this.authDeadline = now + config.WS_AUTH_TIMEOUT_MS;
     this.nextPing = now + config.WS_PING_INTERVAL_MS;
     client.on('pong', () => (this.missedPings = 0));
-    client.on('message', () => this.countMessage(Date.now()));
+    for (const kind of ['message', 'ping'] as const) client.on(kind, () => this.countMessage(Date.now()));
   }
 
   /** Sends an answer of the protocol. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DomainEvent } from '../../src/events/domain-event.js';
@@ -12,7 +12,7 @@ describe('a client that does not read', () => {
   let server: TestServer;
   let user: TestUser;
   beforeAll(async () => {
-    server = await TestServer.start({ REALTIME_MAX_BUFFERED_BYTES: '65536' });
+    server = await TestServer.start({ REALTIME_MAX_BUFFERED_BYTES: '65536', WS_MAX_MESSAGES_PER_MINUTE: '0' });
     user = await server.api.register();
   });
   afterAll(() => server.close());
@@ -52,6 +52,20 @@ describe('a client that does not read', () => {
     expect(text).toContain('data: {"reason":"slow_consumer","reconnect":true}');
     expect(text.lastIndexOf('event: user.updated')).toBeLessThan(text.indexOf('event: stream.end'));
     socket.destroy();
+  });
+
+  it('and floods the server with pings is cut, before it has authenticated too', async () => {
+    const socket = await server.webSocket();
+    socket.socket.pause();
+    const { _socket: wire } = socket.socket as unknown as { _socket: Socket };
+    // A masked ping of 125 bytes (RFC 6455 §5.5.2); the pongs go where nobody reads.
+    const pings = Buffer.concat(Array.from({ length: 2000 }, () => Buffer.from([0x89, 0xfd, ...Buffer.alloc(129)])));
+    wire.on('error', () => undefined);
+    for (let sent = 0; sent < 40_000_000 && !wire.destroyed; sent += pings.length) {
+      if (!wire.write(pings)) await once(wire, 'drain');
+    }
+    socket.socket.resume();
+    expect(await socket.closed).toMatchObject({ code: 4429 });
   });
 
   it('is closed with 4429 and the id to resume from; a reading client misses nothing', async () => {

@@ -1,6 +1,10 @@
 import { EventSource } from 'eventsource';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { EVENT_TYPES } from '../../src/events/catalogue.js';
+import { RealtimeHub } from '../../src/realtime/realtime-hub.service.js';
 import type { TestUser } from '../support/api.js';
 import { Inbox } from '../support/inbox.js';
 import { ADMIN, TestServer } from '../support/server.js';
@@ -122,6 +126,30 @@ describe('the event stream', () => {
     const end = await stream.nextEvent('stream.end');
     expect(end.text).toBe('event: stream.end\ndata: {"reason":"revoked","reconnect":false}');
     await stream.ended;
+  });
+
+  it('leaves nothing behind of a client that goes at any moment, nor of one behind a pipelined request', async () => {
+    const hub = server.app.get(RealtimeHub);
+    const port = Number(new URL(server.url).port);
+    const request = `GET /api/v1/events/stream?token=${user.accessToken} HTTP/1.1\r\nHost: x\r\n\r\n`;
+    const before = hub.size;
+    for (let n = 0; n < 60; n += 1) {
+      const socket = connect(port, '127.0.0.1');
+      socket.on('error', () => undefined);
+      await once(socket, 'connect');
+      socket.write(request);
+      for (let turns = 0; turns < n / 3; turns += 1) await setImmediate();
+      socket.resetAndDestroy();
+    }
+    const pipelined = connect(port, '127.0.0.1');
+    pipelined.write(request.repeat(3));
+    await once(pipelined, 'data');
+    pipelined.destroy();
+    // One more stream, opened and closed after all of them: the server has seen the others go by then.
+    const last = await server.stream({ token: user.accessToken });
+    await last.next();
+    last.close();
+    await vi.waitFor(() => expect(hub.size).toBeLessThanOrEqual(before));
   });
 
   it('a HEAD request gets the headers and ends', async () => {
