@@ -44,7 +44,8 @@ export function answerOnSocket(socket: Duplex, error: AppError): void {
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Connection: close',
   ];
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  // Destroyed once it is written: a peer that never hangs up would keep the socket, and a shutdown, waiting.
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
 }
 
 const MESSAGES: Partial<Record<ErrorCode, string>> = {

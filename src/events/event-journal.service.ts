@@ -40,15 +40,17 @@ export class EventJournal {
 
   /** Writes an event as the last thing of the current unit of work; it is there if, and only if, the unit commits. */
   append(envelope: EventEnvelope, subject: string): void {
-    const {
-      requestId = null,
-      actorId = null,
-      sessionId = null,
-      ip = null,
-      userAgent = null,
-    } = currentRequestContext() ?? {};
-    const row = { ...envelope, subject, requestId, actorId, sessionId, ip, userAgent };
-    this.unitOfWork.beforeCommit((tx) => tx.insert(EventRow, row));
+    this.unitOfWork.beforeCommit((tx) => {
+      // Asked at the end of the unit: a login or a registration knows its session only then.
+      const {
+        requestId = null,
+        actorId = null,
+        sessionId = null,
+        ip = null,
+        userAgent = null,
+      } = currentRequestContext() ?? {};
+      return tx.insert(EventRow, { ...envelope, subject, requestId, actorId, sessionId, ip, userAgent });
+    });
     this.unitOfWork.afterCommit(() => this.listeners.forEach((listener) => listener()));
   }
 

@@ -85,16 +85,21 @@ export class UsersService {
    * password breaks the policy, CONFLICT when the address is taken.
    */
   async changeOwn(id: string, sessionId: string, { email, password, currentPassword }: ProfileChanges): Promise<User> {
-    const passwordHash =
-      password === undefined ? undefined : await this.replaceHash(id, password, email, currentPassword);
+    const hashes = password === undefined ? undefined : await this.replaceHash(id, password, email, currentPassword);
     return this.unitOfWork.run(async (tx) => {
       // Asked again here: another request may have ended this session while the hash was made.
       const session = await tx.findOne(Session, { where: { id: sessionId, userId: id }, relations: { user: true } });
       if (!session) throw new AppError('UNAUTHORIZED', 'Authentication required');
       const { user } = session;
       const updatedAt = Date.now();
-      if (passwordHash !== undefined) {
-        await tx.update(User, { id }, { passwordHash, updatedAt });
+      if (hashes) {
+        // Only while the password that was verified is still the account's: of several changes at once, one wins.
+        const changed = await tx.update(
+          User,
+          { id, passwordHash: hashes.old },
+          { passwordHash: hashes.new, updatedAt },
+        );
+        if (!changed.affected) throw new AppError('UNAUTHORIZED', 'The current password is wrong');
         await this.sessions.endAll(id, sessionId);
         await this.events.publish('password.changed', { userId: id });
       }
@@ -122,16 +127,16 @@ export class UsersService {
     password: string,
     newEmail: string | undefined,
     currentPassword: string | undefined,
-  ): Promise<string> {
+  ): Promise<{ old: string; new: string }> {
     if (currentPassword === undefined) {
       const message = 'A new password needs the current one';
       throw new AppError('VALIDATION', message, [{ field: 'currentPassword', message }]);
     }
     const user = await this.withPassword().where({ id }).getOne();
-    if (!(await this.passwords.verify(user?.passwordHash, currentPassword))) {
+    if (!(await this.passwords.verify(user?.passwordHash, currentPassword)) || !user) {
       throw new AppError('UNAUTHORIZED', 'The current password is wrong');
     }
-    return this.hashNew(password, newEmail ?? user?.email ?? '');
+    return { old: user.passwordHash, new: await this.hashNew(password, newEmail ?? user.email) };
   }
 
   private withPassword() {

@@ -93,6 +93,10 @@ describe('the event log', () => {
       .run((tx) => tx.findOneByOrFail(EventRow, { requestId, type: 'login.success' }));
     expect(row).toMatchObject({ actorId: user.id, ip: '127.0.0.1', userAgent: 'test-agent' });
     expect(row.sessionId).toMatch(/^[0-9a-f-]{36}$/);
+    const registered = await server.app
+      .get(UnitOfWork)
+      .run((tx) => tx.findOneByOrFail(EventRow, { subject: user.id, type: 'user.registered' }));
+    expect([registered.actorId, registered.sessionId]).toEqual([user.id, expect.any(String)]);
     const shown = await server.api.get(`/events/${row.id}`, user.accessToken);
     expect(Object.keys(shown.body.data)).toEqual(['id', 'type', 'timestamp', 'payload']);
   });

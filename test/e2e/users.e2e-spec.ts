@@ -109,6 +109,19 @@ describe('/users/me', () => {
     await server.api.register(user.password, user.email);
   });
 
+  it('of several password changes at once exactly one wins', async () => {
+    const user = await server.api.register();
+    const passwords = Array.from({ length: 5 }, (_, n) => `Another-horse-${n}`);
+    const answers = await Promise.all(
+      passwords.map((password) =>
+        server.api.patch('/users/me', { password, currentPassword: user.password }, user.accessToken),
+      ),
+    );
+    const winners = passwords.filter((_, n) => answers[n]?.status === 200);
+    expect(winners).toHaveLength(1);
+    await server.api.login({ email: user.email, password: String(winners[0]) });
+  });
+
   it('twenty deletions at once are one deletion', async () => {
     const user = await server.api.register();
     const admin = await server.api.login({ email: 'admin@example.com', password: 'Admin-password-1' });
