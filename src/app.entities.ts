@@ -2,8 +2,9 @@ import { Lockout } from './auth/lockout.entity.js';
 import { RefreshToken } from './auth/refresh-token.entity.js';
 import { EventCursor } from './events/event-cursor.entity.js';
 import { EventRow } from './events/event.entity.js';
+import { JobRow } from './jobs/job.entity.js';
 import { Session } from './users/session.entity.js';
 import { User } from './users/user.entity.js';
 
 /** Every table there is: for the app, and for the TypeORM command line. */
-export const entities = [EventRow, EventCursor, User, Session, RefreshToken, Lockout];
+export const entities = [EventRow, EventCursor, JobRow, User, Session, RefreshToken, Lockout];

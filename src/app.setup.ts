@@ -15,6 +15,8 @@ import { parseStrictJson } from './common/strict-json.js';
 import { validationPipe } from './common/validation.js';
 import type { Config } from './config/config.js';
 import { EventRelay } from './events/event-relay.service.js';
+import { DurableReaders } from './jobs/durable-readers.service.js';
+import { JobWorker } from './jobs/job-worker.service.js';
 import { HeraldWsAdapter } from './realtime/herald-ws.adapter.js';
 
 const PREFIX = 'api/v1';
@@ -68,8 +70,10 @@ export async function createApp(config: Config, extras: Type[] = []): Promise<Ne
 /** Starts the application and returns the URL it listens on. */
 export async function startApp(app: NestFastifyApplication, config: Config): Promise<string> {
   await app.init();
-  // Only now is every subscriber in place, and nobody is connected yet.
+  // Only now is every subscriber and handler in place, and nobody is connected yet.
   await app.get(EventRelay).start();
+  await app.get(DurableReaders).start();
+  await app.get(JobWorker).start();
   await app.listen(config.PORT, config.HOST);
   const url = (await app.getUrl()).replace('[::1]', 'localhost').replace('0.0.0.0', 'localhost');
   new Logger('Herald').log(`listening on ${url}`);

@@ -31,6 +31,12 @@ export const TOKEN_IN_QUERY = Symbol('token in query');
 /** Lets a route take its access token from `?token=` too, for clients that cannot set headers (browser EventSource). */
 export const TokenInQuery = () => SetMetadata(TOKEN_IN_QUERY, true);
 
+/** Metadata key under which {@link Roles} marks a route. */
+export const ROLES = Symbol('roles');
+
+/** Closes a route, or every route of a controller, to callers of any other role: they are answered 403. */
+export const Roles = (...roles: Role[]) => SetMetadata(ROLES, roles);
+
 /** Injects the authenticated caller into a route handler. */
 export const CurrentPrincipal = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {
   const { principal } = context.switchToHttp().getRequest<AuthenticatedRequest>();

@@ -185,6 +185,15 @@ export const envSchema = z.object({
   REALTIME_MAX_BUFFERED_BYTES: integer(16_384, 1_073_741_824)
     .default(1_048_576)
     .meta(meta('bytes that may wait for one slow connection before it is closed', '1048576')),
+  JOBS_STORE: oneOf('database', 'memory')
+    .default('database')
+    .meta(meta('where jobs wait; memory forgets them with the process: for tests and throw-away use', 'database')),
+  JOBS_CONCURRENCY: integer(1, 1000)
+    .default(20)
+    .meta(meta('jobs of one type that run at once, unless the type says otherwise', '20')),
+  JOBS_RETENTION_DAYS: integer(1, 36_500)
+    .default(7)
+    .meta(meta('how long completed jobs are kept, in whole days; dead ones stay as long as events do', '7')),
   SHUTDOWN_GRACE_MS: integer(0, 600_000)
     .default(10_000)
     .meta(meta('how long a shutdown may take before the process ends regardless, in ms', '10000')),

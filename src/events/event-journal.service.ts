@@ -13,7 +13,7 @@ export interface JournalQuery {
   /** Exclusive lower bound. */
   afterSeq: number;
   /** Inclusive upper bound. */
-  throughSeq?: number;
+  throughSeq?: number | undefined;
   /** Exact types; undefined for all. */
   types?: readonly string[] | undefined;
   /** Subjects; undefined for all. */
@@ -101,8 +101,11 @@ export class EventJournal {
     throw new AppError('VALIDATION', message, [{ field, code: 'CURSOR_UNKNOWN', message }]);
   }
 
-  /** Removes events older than `timestamp` from the old end; the newest event always stays, as the end of the log. */
-  async removeBefore(timestamp: string): Promise<number> {
+  /**
+   * Removes events older than `timestamp`, none past `throughSeq`, from the old end; the newest event always stays, as
+   * the end of the log.
+   */
+  async removeBefore(timestamp: string, throughSeq: number): Promise<number> {
     return this.unitOfWork.run(async (tx) => {
       const [firstKept] = await tx
         .createQueryBuilder(EventRow, 'event')
@@ -114,7 +117,7 @@ export class EventJournal {
         .createQueryBuilder()
         .delete()
         .from(EventRow)
-        .where('seq < :bound', { bound })
+        .where('seq < :bound', { bound: Math.min(bound, throughSeq + 1) })
         .execute();
       return affected ?? 0;
     });

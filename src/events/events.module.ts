@@ -9,6 +9,7 @@ import { EventRelay } from './event-relay.service.js';
 import { EventRetention } from './event-retention.service.js';
 import { EventRow } from './event.entity.js';
 import { EventsController } from './events.controller.js';
+import { JournalReaders } from './journal-readers.service.js';
 import { DomainEventExplorer } from './on-domain-event.js';
 
 /** The spine: the catalogue of events, the bus to publish and subscribe, the journal, and the relay between them. */
@@ -20,7 +21,7 @@ import { DomainEventExplorer } from './on-domain-event.js';
     DiscoveryModule,
   ],
   controllers: [EventsController],
-  providers: [EventJournal, EventBus, EventRelay, EventRetention, DomainEventExplorer],
-  exports: [EventBus, EventJournal, EventRelay],
+  providers: [EventJournal, JournalReaders, EventBus, EventRelay, EventRetention, DomainEventExplorer],
+  exports: [EventBus, EventJournal, JournalReaders, EventRelay],
 })
 export class EventsModule {}

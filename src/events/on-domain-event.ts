@@ -1,5 +1,6 @@
 import { Injectable, SetMetadata, type OnModuleInit } from '@nestjs/common';
-import { DiscoveryService, MetadataScanner, Reflector } from '@nestjs/core';
+import { DiscoveryService } from '@nestjs/core';
+import { findDecoratedMethods } from '../common/decorated-methods.js';
 import { EVENT_TYPES, isEventType, type EventType } from './catalogue.js';
 import { EventBus, type EventHandler } from './event-bus.js';
 
@@ -29,31 +30,15 @@ export function OnDomainEvent<T extends EventType | '*'>(type: T) {
 export class DomainEventExplorer implements OnModuleInit {
   constructor(
     private readonly discovery: DiscoveryService,
-    private readonly scanner: MetadataScanner,
-    private readonly reflector: Reflector,
     private readonly bus: EventBus,
   ) {}
 
   onModuleInit(): void {
-    for (const wrapper of this.discovery.getProviders()) {
-      const instance = wrapper.instance as Record<string, unknown> | null | undefined;
-      if (!instance || typeof instance !== 'object') continue;
-      const prototype = Object.getPrototypeOf(instance) as object | null;
-      for (const name of prototype ? this.scanner.getAllMethodNames(prototype) : []) {
-        const method = instance[name];
-        const type = typeof method === 'function' && this.reflector.get<string | undefined>(ON_DOMAIN_EVENT, method);
-        if (typeof type !== 'string' || typeof method !== 'function') continue;
-        const place = `@OnDomainEvent('${type}') on ${instance.constructor.name}.${name}`;
-        if (!wrapper.isDependencyTreeStatic())
-          throw new Error(`${place}: the provider is request-scoped; make it a singleton.`);
-        this.subscribe(type, place, (event) => Reflect.apply(method, instance, [event]) as unknown);
-      }
+    const decorator = (type: string) => `@OnDomainEvent('${type}')`;
+    for (const { value, place, call } of findDecoratedMethods<string>(this.discovery, ON_DOMAIN_EVENT, decorator)) {
+      if (value === '*') this.bus.subscribeAll(call);
+      else if (isEventType(value)) this.bus.subscribe(value, call);
+      else throw new Error(`${place}: there is no such event. Valid names: ${EVENT_TYPES.join(', ')}, or *`);
     }
-  }
-
-  private subscribe(type: string, place: string, handler: EventHandler): void {
-    if (type === '*') this.bus.subscribeAll(handler);
-    else if (isEventType(type)) this.bus.subscribe(type, handler);
-    else throw new Error(`${place}: there is no such event. Valid names: ${EVENT_TYPES.join(', ')}, or *`);
   }
 }

@@ -7,7 +7,7 @@ import { Api } from '../support/api.js';
 import { BuiltServer, temporaryFolder } from '../support/built-server.js';
 import { SseFollower, WsFollower, type Follower } from './followers.js';
 import { historyOf, readJournal, type Envelope } from './history.js';
-import { seededRandom } from './random.js';
+import { seededRandom } from '../support/random.js';
 import { subjectOf, Worker } from './worker.js';
 
 const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 20);

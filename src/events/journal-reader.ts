@@ -1,0 +1,156 @@
+import { AsyncResource } from 'node:async_hooks';
+import { setImmediate } from 'node:timers/promises';
+import { Logger } from '@nestjs/common';
+import type { UnitOfWork } from '../database/unit-of-work.js';
+import type { DomainEvent } from './domain-event.js';
+import type { EventJournal } from './event-journal.service.js';
+
+const PAGE = 500;
+const RETRY_MS = 1000;
+const SAVE_AFTER_MS = 1000;
+
+/** Who reads the journal, and what is done with what is read. */
+export interface JournalReaderOptions {
+  /** The name its position is kept under. */
+  name: string;
+  /** Exact types to read; undefined for all. */
+  types?: readonly string[] | undefined;
+  /**
+   * Handles events in `seq` order and calls `reader.advance` for what it is done with. When it throws, what it was not
+   * done with comes again, a second later.
+   */
+  handle: (events: readonly DomainEvent[], reader: JournalReader) => Promise<void> | void;
+}
+
+/** Where a reader's position is kept. */
+export interface ReaderCursor {
+  read: () => Promise<number | undefined>;
+  /** Writes with the current unit of work. */
+  write: (seq: number) => Promise<unknown>;
+}
+
+/**
+ * Reads the journal strictly by `seq`, from where it stopped.
+ *
+ * A commit wakes it; it then reads until nothing is left. Its position is saved with what `handle` writes
+ * ({@link savePosition}), or else at most once a second: after a crash the last second comes again rather than not at all.
+ */
+export class JournalReader {
+  private readonly logger = new Logger(JournalReader.name);
+  // A reader serves everybody: it must not inherit the context of the request whose commit happened to wake it.
+  private readonly context = new AsyncResource('JournalReader');
+  private state: 'new' | 'running' | 'stopped' = 'new';
+  private done = 0;
+  private saved = 0;
+  private awake = false;
+  private again = false;
+  private pass: Promise<void> = Promise.resolve();
+  private retryTimer: NodeJS.Timeout | undefined;
+  private saveTimer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly options: JournalReaderOptions,
+    private readonly journal: EventJournal,
+    private readonly cursor: ReaderCursor,
+    private readonly unitOfWork: UnitOfWork,
+  ) {
+    journal.onAppended(() => this.wake());
+  }
+
+  /** The `seq` of the last event it is done with. */
+  get position(): number {
+    return this.done;
+  }
+
+  /** Finds where it stopped; a reader that is new to this database begins with the events that follow. */
+  async load(): Promise<void> {
+    const seq = await this.cursor.read();
+    this.done = this.saved = seq ?? (await this.journal.head());
+    if (seq === undefined) await this.savePosition(this.done);
+  }
+
+  /** Starts reading; resolves once it has caught up with what it finds. */
+  async start(): Promise<void> {
+    this.state = 'running';
+    this.wake();
+    await this.pass;
+  }
+
+  /** Resolves once it is done with everything committed before the call, unless it is failing. */
+  async caughtUp(): Promise<void> {
+    this.wake();
+    await this.pass;
+  }
+
+  /** Stops reading, and saves the position. */
+  async stop(): Promise<void> {
+    this.state = 'stopped';
+    clearTimeout(this.retryTimer);
+    clearTimeout(this.saveTimer);
+    await this.pass;
+    await this.save();
+  }
+
+  /** Says that everything up to `seq` is done with. */
+  advance(seq: number): void {
+    this.done = seq;
+  }
+
+  /** Writes the position with the current unit of work, so that it commits together with what else the unit writes. */
+  async savePosition(seq: number): Promise<void> {
+    await this.unitOfWork.run(async () => {
+      await this.cursor.write(seq);
+      this.unitOfWork.afterCommit(() => (this.saved = seq));
+    });
+  }
+
+  private wake(): void {
+    if (this.state !== 'running') return;
+    // A pass that is under way may be past the read that would have seen the new commit.
+    this.again = true;
+    if (this.awake) return;
+    this.awake = true;
+    this.pass = this.context.runInAsyncScope(() => this.readAll());
+  }
+
+  private async readAll(): Promise<void> {
+    const { types, handle } = this.options;
+    try {
+      while (this.again && this.state === 'running') {
+        this.again = false;
+        // Asked first, so that a reader of few types is done with everything else up to there as well.
+        const throughSeq = types && (await this.journal.head());
+        const events = await this.journal.read({ afterSeq: this.done, throughSeq, types, limit: PAGE });
+        if (events.length > 0) await handle(events, this);
+        if (events.length === PAGE) {
+          this.again = true;
+          // A long backlog must not keep requests waiting.
+          await setImmediate();
+        } else if (throughSeq !== undefined) {
+          this.advance(throughSeq);
+        }
+      }
+      this.scheduleSave();
+    } catch (error) {
+      const msg = `reader "${this.options.name}" could not go on; trying again in ${RETRY_MS} ms`;
+      this.logger.error({ msg, err: error });
+      clearTimeout(this.retryTimer);
+      this.retryTimer = setTimeout(() => this.wake(), RETRY_MS);
+    } finally {
+      this.awake = false;
+    }
+  }
+
+  private scheduleSave(): void {
+    if (this.saveTimer || this.done === this.saved || this.state !== 'running') return;
+    this.saveTimer = setTimeout(() => {
+      this.saveTimer = undefined;
+      this.save().catch((error: unknown) => this.logger.error({ msg: 'the position was not saved', err: error }));
+    }, SAVE_AFTER_MS);
+    this.saveTimer.unref();
+  }
+
+  private async save(): Promise<void> {
+    if (this.done !== this.saved) await this.savePosition(this.done);
+  }
+}

@@ -1,0 +1,89 @@
+import { Injectable, type BeforeApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { DiscoveryService } from '@nestjs/core';
+import type { EntityManager } from 'typeorm';
+import { findDecoratedMethods } from '../common/decorated-methods.js';
+import { UnitOfWork } from '../database/unit-of-work.js';
+import type { DomainEvent } from '../events/domain-event.js';
+import { checkFilters, typesOf } from '../events/event-filter.js';
+import type { JournalReader } from '../events/journal-reader.js';
+import { JournalReaders } from '../events/journal-readers.service.js';
+import { DURABLE_READER, type DurableReaderOptions } from './durable-reader.js';
+import { JobQueue } from './job-queue.service.js';
+import { JobRegistry } from './job-registry.service.js';
+
+/**
+ * The readers of the journal whose work must happen.
+ *
+ * Each has its own cursor, which commits together with what it writes: no event is skipped and none is taken twice, also
+ * after a crash.
+ */
+@Injectable()
+export class DurableReaders implements OnModuleInit, BeforeApplicationShutdown {
+  private readonly readers: JournalReader[] = [];
+
+  constructor(
+    private readonly discovery: DiscoveryService,
+    private readonly journalReaders: JournalReaders,
+    private readonly unitOfWork: UnitOfWork,
+    private readonly registry: JobRegistry,
+    private readonly queue: JobQueue,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    type Options = DurableReaderOptions<string>;
+    const decorator = ({ name }: Options) => `@DurableReader({ name: '${name}' })`;
+    for (const { value, place, call } of findDecoratedMethods<Options>(this.discovery, DURABLE_READER, decorator)) {
+      const { name, events, job = {} } = value;
+      const type = `reader.${name}`;
+      if (this.registry.find(type)) throw new Error(`${place}: another reader has that name. Choose another one.`);
+      this.registry.register(type, job, call);
+      await this.add(name, typesOf(checkFilters(events)), async (page) => {
+        await this.queue.submitUnchecked(
+          type,
+          page.map((payload) => ({ payload })),
+        );
+      });
+    }
+  }
+
+  /**
+   * Adds a reader that writes something of its own for each event.
+   *
+   * @param types - exact types; undefined for all.
+   * @param write - runs in the unit of work that moves the cursor; what it throws is tried again a second later.
+   */
+  async add(
+    name: string,
+    types: readonly string[] | undefined,
+    write: (events: readonly DomainEvent[], tx: EntityManager) => Promise<void>,
+  ): Promise<void> {
+    const reader = this.journalReaders.create({
+      name,
+      types,
+      handle: async (events, self) => {
+        const last = events.at(-1)?.seq ?? 0;
+        await this.unitOfWork.run(async (tx) => {
+          await write(events, tx);
+          await self.savePosition(last);
+        });
+        self.advance(last);
+      },
+    });
+    await reader.load();
+    this.readers.push(reader);
+  }
+
+  /** Starts reading, beginning with what a crash left. Called once every handler is in place. */
+  async start(): Promise<void> {
+    await Promise.all(this.readers.map((reader) => reader.start()));
+  }
+
+  /** Resolves once every reader is done with everything committed before the call. */
+  async caughtUp(): Promise<void> {
+    await Promise.all(this.readers.map((reader) => reader.caughtUp()));
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await Promise.all(this.readers.map((reader) => reader.stop()));
+  }
+}

@@ -1,0 +1,47 @@
+import { Global, Module, type DynamicModule } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
+import { getDataSourceToken } from '@nestjs/typeorm';
+import type { DataSource } from 'typeorm';
+import { Config } from '../config/config.js';
+import { UnitOfWork } from '../database/unit-of-work.js';
+import { DurableReaders } from './durable-readers.service.js';
+import { DurableJobDatabase, JobDatabase, MemoryJobDatabase } from './job-database.service.js';
+import { JobQueue } from './job-queue.service.js';
+import { JobDeclarations, JobRegistry } from './job-registry.service.js';
+import { JobStore } from './job-store.service.js';
+import { JobWorker } from './job-worker.service.js';
+import { JobsController } from './jobs.controller.js';
+
+/** Work that must happen: the queue, its worker, and the durable readers of the journal that are built on it. */
+@Global()
+@Module({
+  imports: [DiscoveryModule],
+  controllers: [JobsController],
+  providers: [
+    {
+      provide: JobDatabase,
+      inject: [Config, UnitOfWork, getDataSourceToken()],
+      useFactory: (config: Config, units: UnitOfWork, reader: DataSource) =>
+        config.JOBS_STORE === 'memory' ? MemoryJobDatabase.open(units) : new DurableJobDatabase(reader.manager, units),
+    },
+    JobStore,
+    JobRegistry,
+    JobQueue,
+    JobWorker,
+    DurableReaders,
+  ],
+  exports: [JobQueue, JobWorker, DurableReaders],
+})
+export class JobsModule {
+  /** Declares job types; a module that submits a type or handles it imports this. */
+  static forFeature(types: JobDeclarations['types']): DynamicModule {
+    return {
+      module: JobTypesModule,
+      providers: [{ provide: JobDeclarations, useValue: new JobDeclarations(types) }],
+    };
+  }
+}
+
+/** Holds the declarations of one module. */
+@Module({})
+class JobTypesModule {}
