@@ -5,6 +5,19 @@ import { EventRow } from './events/event.entity.js';
 import { JobRow } from './jobs/job.entity.js';
 import { Session } from './users/session.entity.js';
 import { User } from './users/user.entity.js';
+import { WebhookAttempt, WebhookDelivery } from './webhooks/webhook-delivery.entity.js';
+import { WebhookEndpoint } from './webhooks/webhook-endpoint.entity.js';
 
 /** Every table there is: for the app, and for the TypeORM command line. */
-export const entities = [EventRow, EventCursor, JobRow, User, Session, RefreshToken, Lockout];
+export const entities = [
+  EventRow,
+  EventCursor,
+  JobRow,
+  User,
+  Session,
+  RefreshToken,
+  Lockout,
+  WebhookEndpoint,
+  WebhookDelivery,
+  WebhookAttempt,
+];

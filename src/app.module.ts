@@ -9,6 +9,7 @@ import { HealthModule } from './health/health.module.js';
 import { JobsModule } from './jobs/jobs.module.js';
 import { RealtimeModule } from './realtime/realtime.module.js';
 import { UsersModule } from './users/users.module.js';
+import { WebhooksModule } from './webhooks/webhooks.module.js';
 
 /** The one composition root. */
 @Module({})
@@ -24,6 +25,7 @@ export class AppModule {
         UsersModule,
         AuthModule,
         RealtimeModule,
+        WebhooksModule,
         HealthModule,
         ...extras,
       ],

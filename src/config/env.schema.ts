@@ -194,6 +194,69 @@ export const envSchema = z.object({
   JOBS_RETENTION_DAYS: integer(1, 36_500)
     .default(7)
     .meta(meta('how long completed jobs are kept, in whole days; dead ones stay as long as events do', '7')),
+  WEBHOOK_RETRY_SCHEDULE: z
+    .string()
+    .transform((text, context) => {
+      const pauses = list(text).map(parseDuration);
+      if (pauses.length > 0 && pauses.every((pause) => pause !== undefined)) return pauses;
+      context.addIssue({ code: 'custom', message: 'is not a list of durations (a number and one of ms, s, m, h, d)' });
+      return z.NEVER;
+    })
+    .default([0, 5000, ...[5, 30, 120, 300, 600, 840, 1200, 1440].map((minutes) => minutes * MINUTE)])
+    .meta(
+      meta(
+        'pause before each attempt of a webhook delivery, comma separated; after the last one it is dead',
+        '0s,5s,5m,30m,2h,5h,10h,14h,20h,24h',
+      ),
+    ),
+  WEBHOOK_TIMEOUT_MS: integer(50, 120_000)
+    .default(15_000)
+    .meta(meta('how long a webhook receiver may take to answer, in ms', '15000')),
+  WEBHOOK_ALLOW_CIDRS: z
+    .string()
+    .transform(list)
+    .pipe(
+      z.array(
+        z
+          .string()
+          .refine((entry) => entry.includes('/') && isAddressOrRange(entry), 'has an entry that is not a range'),
+      ),
+    )
+    .default([])
+    .meta(
+      meta(
+        'ranges that webhooks may reach although they are not public, comma separated; unset: none',
+        '10.20.0.0/16,127.0.0.0/8',
+      ),
+    ),
+  MAIL_URL: z
+    .string()
+    .refine(
+      (text) => URL.canParse(text) && /^smtps?:$/.test(new URL(text).protocol) && new URL(text).hostname !== '',
+      'is not smtp://host:port or smtps://host:port',
+    )
+    .optional()
+    .meta(
+      meta(
+        'the mail server: smtp:// (STARTTLS where offered; ?requireTLS=true demands it) or smtps://; unset: mails go to a local mailbox under data/mail',
+        'smtps://user:password@mail.example.com',
+      ),
+    ),
+  MAIL_FROM: z
+    .string()
+    .refine((text) => /@/.test(text) && !/[\r\n]/.test(text), 'is not an address')
+    .default('Herald <no-reply@localhost>')
+    .meta(meta('sender of every mail', 'Example <no-reply@example.com>')),
+  PUBLIC_URL: z
+    .url({ protocol: /^https?$/, error: 'is not an http or https URL' })
+    .transform((url) => url.replace(/\/+$/, ''))
+    .optional()
+    .meta(
+      meta(
+        'where people reach this service; links in mails begin with it (default: http://localhost:<port>)',
+        'https://herald.example.com',
+      ),
+    ),
   SHUTDOWN_GRACE_MS: integer(0, 600_000)
     .default(10_000)
     .meta(meta('how long a shutdown may take before the process ends regardless, in ms', '10000')),

@@ -4,6 +4,7 @@ import { DataSource } from 'typeorm';
 import { Config } from '../config/config.js';
 import { readerOptions, writerOptions, type DatabaseSettings } from './data-source-options.js';
 import { Housekeeping } from './housekeeping.service.js';
+import { SecretCipher } from './secret-cipher.service.js';
 import { SqliteLock } from './sqlite-lock.js';
 import { UnitOfWork, WRITER } from './unit-of-work.js';
 
@@ -47,8 +48,9 @@ export class DatabaseModule implements OnApplicationShutdown {
         },
         UnitOfWork,
         Housekeeping,
+        SecretCipher,
       ],
-      exports: [WRITER, UnitOfWork, Housekeeping],
+      exports: [WRITER, UnitOfWork, Housekeeping, SecretCipher],
     };
   }
 

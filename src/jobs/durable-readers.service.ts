@@ -11,6 +11,8 @@ import { DURABLE_READER, type DurableReaderOptions } from './durable-reader.js';
 import { JobQueue } from './job-queue.service.js';
 import { JobRegistry } from './job-registry.service.js';
 
+type Awaitable<T> = T | Promise<T>;
+
 /**
  * The readers of the journal whose work must happen.
  *
@@ -37,12 +39,11 @@ export class DurableReaders implements OnModuleInit, BeforeApplicationShutdown {
       const type = `reader.${name}`;
       if (this.registry.find(type)) throw new Error(`${place}: another reader has that name. Choose another one.`);
       this.registry.register(type, job, call);
-      await this.add(name, typesOf(checkFilters(events)), async (page) => {
-        await this.queue.submitUnchecked(
-          type,
-          page.map((payload) => ({ payload })),
-        );
-      });
+      const submit = async (page: readonly DomainEvent[]) => {
+        const jobs = page.map((payload) => ({ payload }));
+        await this.queue.submitUnchecked(type, jobs);
+      };
+      await this.add(name, typesOf(checkFilters(events)), (page) => () => submit(page));
     }
   }
 
@@ -50,22 +51,26 @@ export class DurableReaders implements OnModuleInit, BeforeApplicationShutdown {
    * Adds a reader that writes something of its own for each event.
    *
    * @param types - exact types; undefined for all.
-   * @param write - runs in the unit of work that moves the cursor; what it throws is tried again a second later.
+   * @param plan - returns what to write for a page of events, or undefined where there is nothing; that then runs in the
+   * unit of work that moves the cursor. What either throws is tried again a second later.
    */
   async add(
     name: string,
     types: readonly string[] | undefined,
-    write: (events: readonly DomainEvent[], tx: EntityManager) => Promise<void>,
+    plan: (events: readonly DomainEvent[]) => Awaitable<((tx: EntityManager) => Promise<void>) | undefined>,
   ): Promise<void> {
     const reader = this.journalReaders.create({
       name,
       types,
       handle: async (events, self) => {
         const last = events.at(-1)?.seq ?? 0;
-        await this.unitOfWork.run(async (tx) => {
-          await write(events, tx);
-          await self.savePosition(last);
-        });
+        const write = await plan(events);
+        if (write) {
+          await this.unitOfWork.run(async (tx) => {
+            await write(tx);
+            await self.savePosition(last);
+          });
+        }
         self.advance(last);
       },
     });

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
+import { lowestIdAt } from '../common/time-ids.js';
 import { JobDatabase } from './job-database.service.js';
 import { CLAIMABLE, JobRow, LIVE, SUSPECT } from './job.entity.js';
 import { JOB_STATES, type FailedAttempt, type JobState } from './job-types.js';
@@ -308,8 +309,8 @@ export class JobStore {
 
   /** Removes jobs that ended in `state` before `before` (epoch ms). Returns how many. */
   async removeEnded(state: 'completed' | 'dead', before: number): Promise<number> {
-    // A job that ended before then was also submitted before then, and its id holds that time (RFC 9562 §5.7).
-    const firstLaterId = uuidv7({ msecs: before, random: new Uint8Array(16), seq: 0 });
+    // What ended before then was also submitted before then, and its id tells: no index on the time is needed.
+    const firstLaterId = lowestIdAt(before);
     const candidates = `SELECT id FROM jobs WHERE state = ? AND id < ? AND finishedAt < ? LIMIT ${REMOVAL_BATCH}`;
     let total = 0;
     for (let removed = REMOVAL_BATCH; removed === REMOVAL_BATCH; total += removed) {

@@ -1,0 +1,6 @@
+import { v7 as uuidv7 } from 'uuid';
+
+/** Returns the lowest UUIDv7 of a time (RFC 9562 §5.7): what was made before then has a lower one. */
+export function lowestIdAt(epochMs: number): string {
+  return uuidv7({ msecs: epochMs, random: new Uint8Array(16), seq: 0 });
+}

@@ -1,0 +1,169 @@
+import { Injectable } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { In, type EntityManager, type Repository } from 'typeorm';
+import { Config } from '../config/config.js';
+import { UnitOfWork } from '../database/unit-of-work.js';
+import { JobHandler, OnDeadJob } from '../jobs/job-handler.js';
+import { JobQueue } from '../jobs/job-queue.service.js';
+import type { JobContext, JobTypes } from '../jobs/job-types.js';
+import { afterAttempt, MAX_FAILING_MS, type AttemptResult } from './delivery-schedule.js';
+import { signedHeaders } from './signature.js';
+import { WebhookClient } from './webhook-client.js';
+import { WebhookAttempt, WebhookDelivery } from './webhook-delivery.entity.js';
+import { WebhookEndpoint } from './webhook-endpoint.entity.js';
+import { WebhookEndpoints } from './webhook-endpoints.service.js';
+
+declare module '../jobs/job-types.js' {
+  interface JobTypes {
+    'webhook.attempt': {
+      deliveryId: string;
+      /** The number of the attempt: one that was recorded already is not made again. */
+      attempt: number;
+    };
+  }
+}
+
+/** An attempt whose outcome waits to be written. */
+interface Recorded {
+  deliveryId: string;
+  number: number;
+  result: AttemptResult;
+}
+
+/**
+ * Makes the attempts of deliveries. The delivery owns the schedule: an attempt writes its outcome and the job of the
+ * next one in one transaction.
+ *
+ * A crash between the request and that transaction makes the attempt again, under the same `webhook-id`.
+ */
+@Injectable()
+export class WebhookAttempts {
+  private waiting: { recorded: Recorded; resolve: () => void; reject: (error: unknown) => void }[] = [];
+  private writing = false;
+
+  constructor(
+    @InjectRepository(WebhookDelivery) private readonly deliveries: Repository<WebhookDelivery>,
+    private readonly endpoints: WebhookEndpoints,
+    private readonly client: WebhookClient,
+    private readonly queue: JobQueue,
+    private readonly unitOfWork: UnitOfWork,
+    private readonly config: Config,
+  ) {}
+
+  @JobHandler('webhook.attempt')
+  async attempt({ deliveryId, attempt }: JobTypes['webhook.attempt'], { signal }: JobContext): Promise<void> {
+    const delivery = await this.deliveries.findOne({ where: { id: deliveryId }, relations: { endpoint: true } });
+    if (delivery?.status !== 'pending' || delivery.attempts >= attempt) return;
+    const { endpoint, eventId, eventType, body } = delivery;
+    const now = Date.now();
+    const secrets = this.endpoints.secretsOf(endpoint, now);
+    const message = { endpointId: endpoint.id, deliveryId, eventId, eventType, body, now, secrets };
+    const result = await this.client.send({ url: endpoint.url, headers: signedHeaders(message), body, signal });
+    // Given up by a shutdown: the next process makes this attempt.
+    signal.throwIfAborted();
+    await this.record({ deliveryId, number: attempt, result });
+  }
+
+  /** An attempt that could not even be made, or was discarded: the delivery goes on without it, or ends. */
+  @OnDeadJob('webhook.attempt')
+  async onDead({ deliveryId, attempt }: JobTypes['webhook.attempt'], reason: string): Promise<void> {
+    const times = { at: Date.now(), durationMs: 0 };
+    const result = { ...times, outcome: 'failed' as const, status: null, response: null, retryAfterMs: null };
+    await this.unitOfWork.run((tx) =>
+      this.write(tx, [{ deliveryId, number: attempt, result: { ...result, error: reason } }]),
+    );
+  }
+
+  /** Writes an outcome; what ends while a transaction is under way goes into the next one together. */
+  private record(recorded: Recorded): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ recorded, resolve, reject });
+      if (!this.writing) void this.writeAll();
+    });
+  }
+
+  private async writeAll(): Promise<void> {
+    this.writing = true;
+    while (this.waiting.length > 0) {
+      let batch: typeof this.waiting = [];
+      try {
+        await this.unitOfWork.run((tx) => {
+          batch = this.waiting;
+          this.waiting = [];
+          return this.write(
+            tx,
+            batch.map(({ recorded }) => recorded),
+          );
+        });
+        for (const { resolve } of batch) resolve();
+      } catch (error) {
+        for (const { reject } of batch) reject(error);
+      }
+    }
+    this.writing = false;
+  }
+
+  /** Writes outcomes, where the attempt is still the delivery's next one. */
+  private async write(tx: EntityManager, batch: readonly Recorded[]): Promise<void> {
+    const now = Date.now();
+    const ids = [...new Set(batch.map(({ deliveryId }) => deliveryId))];
+    const deliveries = new Map((await tx.findBy(WebhookDelivery, { id: In(ids) })).map((row) => [row.id, row]));
+    const changed: WebhookDelivery[] = [];
+    const attempts: Partial<WebhookAttempt>[] = [];
+    const verdicts = new Map<string, AttemptResult[]>();
+    for (const { deliveryId, number, result } of batch) {
+      const delivery = deliveries.get(deliveryId);
+      if (delivery?.status !== 'pending' || delivery.attempts + 1 !== number) continue;
+      const { at, durationMs, status, response, error } = result;
+      attempts.push({ deliveryId, number, at, durationMs, status, response, error });
+      Object.assign(delivery, afterAttempt(delivery, result, this.config.WEBHOOK_RETRY_SCHEDULE, now, Math.random));
+      changed.push(delivery);
+      // A test says nothing about the endpoint's health.
+      if (delivery.retries) {
+        verdicts.set(delivery.endpointId, [...(verdicts.get(delivery.endpointId) ?? []), result]);
+      }
+    }
+    if (changed.length === 0) return;
+    await tx.upsert(WebhookDelivery, changed, ['id']);
+    await tx.insert(WebhookAttempt, attempts);
+    await this.submitAttempts(
+      changed.filter(({ status }) => status === 'pending'),
+      now,
+    );
+    await this.judge(tx, verdicts, now);
+  }
+
+  /** Submits the job of each delivery's next attempt, with the caller's unit of work. */
+  async submitAttempts(deliveries: readonly WebhookDelivery[], now: number): Promise<void> {
+    if (deliveries.length === 0) return;
+    await this.queue.submitAll(
+      'webhook.attempt',
+      deliveries.map(({ id, endpointId, attempts, nextAttemptAt }) => ({
+        payload: { deliveryId: id, attempt: attempts + 1 },
+        options: { group: endpointId, delayMs: Math.max(0, (nextAttemptAt ?? now) - now) },
+      })),
+    );
+  }
+
+  /** Keeps each endpoint's health; one that is gone, or fails for too long, is disabled. */
+  private async judge(
+    tx: EntityManager,
+    verdicts: ReadonlyMap<string, readonly AttemptResult[]>,
+    now: number,
+  ): Promise<void> {
+    const endpoints = await tx.findBy(WebhookEndpoint, { id: In([...verdicts.keys()]) });
+    for (const { id, failingSince } of endpoints) {
+      const results = verdicts.get(id) ?? [];
+      const outcomes = new Set(results.map(({ outcome }) => outcome));
+      if (outcomes.has('gone')) await this.endpoints.disable(tx, id, 'The receiver answered 410 Gone');
+      else if (outcomes.has('delivered')) {
+        if (failingSince !== null) await tx.update(WebhookEndpoint, { id }, { failingSince: null });
+      } else if (outcomes.has('failed')) {
+        if (failingSince === null) await tx.update(WebhookEndpoint, { id }, { failingSince: now });
+        else if (now - failingSince >= MAX_FAILING_MS) {
+          await this.endpoints.disable(tx, id, 'Every attempt of the last five days failed');
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,196 @@
+import { randomBytes } from 'node:crypto';
+import { Injectable, Logger } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { IsNull, LessThan, type EntityManager, type Repository } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { AppError } from '../common/app-error.js';
+import { SecretCipher } from '../database/secret-cipher.service.js';
+import { UnitOfWork } from '../database/unit-of-work.js';
+import { checkFilters } from '../events/event-filter.js';
+import { JobQueue } from '../jobs/job-queue.service.js';
+import { SECRET_PREFIX } from './signature.js';
+import { WebhookClient } from './webhook-client.js';
+import { WebhookDelivery } from './webhook-delivery.entity.js';
+import { WebhookEndpoint } from './webhook-endpoint.entity.js';
+
+const SECRET_BYTES = 32;
+const HOUR_MS = 3_600_000;
+
+/** What an admin says of a new endpoint. */
+export interface NewEndpoint {
+  url: string;
+  events: string[];
+  description?: string | undefined;
+  secret?: string | undefined;
+}
+
+/** What an admin changes of an endpoint. */
+export interface EndpointChanges {
+  url?: string | undefined;
+  events?: string[] | undefined;
+  description?: string | null | undefined;
+  enabled?: boolean | undefined;
+}
+
+/** Owns the endpoints: who gets which events, under which secrets, and who gets none any more. */
+@Injectable()
+export class WebhookEndpoints {
+  private readonly logger = new Logger(WebhookEndpoints.name);
+
+  constructor(
+    @InjectRepository(WebhookEndpoint) private readonly endpoints: Repository<WebhookEndpoint>,
+    private readonly unitOfWork: UnitOfWork,
+    private readonly cipher: SecretCipher,
+    private readonly client: WebhookClient,
+    private readonly queue: JobQueue,
+  ) {}
+
+  /**
+   * Adds an endpoint. Its secret is returned here and never again.
+   *
+   * @throws AppError VALIDATION for an event that does not exist, or a URL that may not be reached.
+   */
+  async create({
+    url,
+    events,
+    description,
+    secret = newSecret(),
+  }: NewEndpoint): Promise<{ endpoint: WebhookEndpoint; secret: string }> {
+    const filters = checkFilters(events);
+    await this.refuseUnreachable(url);
+    const id = uuidv7();
+    const now = Date.now();
+    const endpoint = this.endpoints.create({
+      id,
+      url,
+      events: filters,
+      description: description ?? null,
+      secret: this.cipher.encrypt(secret, id),
+      previousSecret: null,
+      previousSecretUntil: null,
+      disabledAt: null,
+      disabledReason: null,
+      failingSince: null,
+      createdAt: now,
+      updatedAt: now,
+    });
+    await this.unitOfWork.run((tx) => tx.insert(WebhookEndpoint, endpoint));
+    this.logger.log({ msg: `webhook endpoint ${id} was created`, endpointId: id, events: filters });
+    return { endpoint, secret };
+  }
+
+  /** Lists endpoints, the newest first. */
+  async list(beforeId: string | undefined, limit: number): Promise<WebhookEndpoint[]> {
+    const where = beforeId === undefined ? {} : { id: LessThan(beforeId) };
+    return this.endpoints.find({ where, order: { id: 'DESC' }, take: limit });
+  }
+
+  /** @throws AppError NOT_FOUND */
+  async get(id: string): Promise<WebhookEndpoint> {
+    const endpoint = await this.endpoints.findOneBy({ id });
+    if (!endpoint) throw noSuchEndpoint();
+    return endpoint;
+  }
+
+  /** Returns every endpoint that events are sent to. */
+  async enabled(): Promise<WebhookEndpoint[]> {
+    return this.endpoints.findBy({ disabledAt: IsNull() });
+  }
+
+  /**
+   * Changes an endpoint. Enabling it again forgets its failures; what happened in between is had by a replay.
+   *
+   * @throws AppError NOT_FOUND, or as {@link create}.
+   */
+  async change(id: string, { url, events, description, enabled }: EndpointChanges): Promise<WebhookEndpoint> {
+    await this.get(id);
+    if (url !== undefined) await this.refuseUnreachable(url);
+    const changes = {
+      ...(url !== undefined && { url }),
+      ...(events && { events: checkFilters(events) }),
+      ...(description !== undefined && { description }),
+    };
+    await this.unitOfWork.run(async (tx) => {
+      const { affected } = await tx.update(WebhookEndpoint, { id }, { ...changes, updatedAt: Date.now() });
+      if (!affected) throw noSuchEndpoint();
+      if (enabled === true) {
+        await tx.update(WebhookEndpoint, { id }, { disabledAt: null, disabledReason: null, failingSince: null });
+      }
+      if (enabled === false) await this.disable(tx, id, 'Disabled by an admin');
+    });
+    const changed = [...Object.keys(changes), ...(enabled === undefined ? [] : ['enabled'])];
+    this.logger.log({ msg: `webhook endpoint ${id} was changed`, endpointId: id, changed });
+    return this.get(id);
+  }
+
+  /** Stops sending to an endpoint: what is on its way is dead, and can be redelivered. */
+  async disable(tx: EntityManager, id: string, reason: string): Promise<void> {
+    const now = Date.now();
+    const change = { disabledAt: now, disabledReason: reason, updatedAt: now };
+    const { affected } = await tx.update(WebhookEndpoint, { id, disabledAt: IsNull() }, change);
+    if (!affected) return;
+    await tx.update(
+      WebhookDelivery,
+      { endpointId: id, status: 'pending' },
+      { status: 'dead', nextAttemptAt: null, finishedAt: now },
+    );
+    await this.queue.discardGroup('webhook.attempt', id);
+    this.unitOfWork.afterCommit(() => {
+      this.logger.warn({ msg: `webhook endpoint ${id} was disabled: ${reason}`, endpointId: id });
+    });
+  }
+
+  /** Removes an endpoint with its deliveries. @throws AppError NOT_FOUND */
+  async delete(id: string): Promise<void> {
+    await this.unitOfWork.run(async (tx) => {
+      const { affected } = await tx.delete(WebhookEndpoint, { id });
+      if (!affected) throw noSuchEndpoint();
+      await this.queue.discardGroup('webhook.attempt', id);
+    });
+    this.logger.log({ msg: `webhook endpoint ${id} was deleted`, endpointId: id });
+  }
+
+  /**
+   * Gives an endpoint a new secret; the one before it signs as well for a while.
+   *
+   * @returns the new secret, which is never shown again, and when the overlap ends.
+   * @throws AppError NOT_FOUND
+   */
+  async rotateSecret(
+    id: string,
+    { secret = newSecret(), overlapHours }: { secret?: string | undefined; overlapHours: number },
+  ): Promise<{ secret: string; previousSecretUntil: number }> {
+    const now = Date.now();
+    const previousSecretUntil = now + overlapHours * HOUR_MS;
+    await this.unitOfWork.run(async (tx) => {
+      const endpoint = await tx.findOneBy(WebhookEndpoint, { id });
+      if (!endpoint) throw noSuchEndpoint();
+      const change = { secret: this.cipher.encrypt(secret, id), previousSecret: endpoint.secret, previousSecretUntil };
+      await tx.update(WebhookEndpoint, { id }, { ...change, updatedAt: now });
+    });
+    this.logger.log({ msg: `the secret of webhook endpoint ${id} was rotated`, endpointId: id });
+    return { secret, previousSecretUntil };
+  }
+
+  /** Returns the secrets in force, the newest first. */
+  secretsOf(endpoint: WebhookEndpoint, now: number): [string, ...string[]] {
+    const { id, secret, previousSecret, previousSecretUntil } = endpoint;
+    const current = this.cipher.decrypt(secret, id);
+    if (previousSecret === null || previousSecretUntil === null || previousSecretUntil <= now) return [current];
+    return [current, this.cipher.decrypt(previousSecret, id)];
+  }
+
+  private async refuseUnreachable(url: string): Promise<void> {
+    const refusal = await this.client.refusalOf(url);
+    if (refusal === undefined) return;
+    throw new AppError('VALIDATION', refusal, [{ field: 'url', code: 'URL_REFUSED', message: refusal }]);
+  }
+}
+
+function newSecret(): string {
+  return `${SECRET_PREFIX}${randomBytes(SECRET_BYTES).toString('base64')}`;
+}
+
+function noSuchEndpoint(): AppError {
+  return new AppError('NOT_FOUND', 'There is no such webhook endpoint');
+}
