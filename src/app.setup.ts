@@ -22,6 +22,8 @@ import { HeraldWsAdapter } from './realtime/herald-ws.adapter.js';
 const PREFIX = 'api/v1';
 /** Probes and scrapers: no prefix, no rate limit. */
 const UNPREFIXED = ['health', 'readiness'];
+/** The local mailbox of development. */
+const MAILBOX = ['dev/mail', 'dev/mail/:name'];
 /** How long a client may take to send a request. */
 const REQUEST_TIMEOUT_MS = 30_000;
 
@@ -60,7 +62,7 @@ export async function createApp(config: Config, extras: Type[] = []): Promise<Ne
       strictPreflight: false,
     });
   }
-  app.setGlobalPrefix(PREFIX, { exclude: UNPREFIXED });
+  app.setGlobalPrefix(PREFIX, { exclude: [...UNPREFIXED, ...MAILBOX] });
   app.useGlobalPipes(validationPipe);
   app.useGlobalFilters(new HttpErrorFilter());
   app.useWebSocketAdapter(new HeraldWsAdapter(app, config));

@@ -4,6 +4,7 @@ import { JwtModule } from '@nestjs/jwt';
 import { Config } from '../config/config.js';
 import { UsersModule } from '../users/users.module.js';
 import { AccessTokensService, JWT_KEYS } from './access-tokens.service.js';
+import { AccountLookup } from './account-lookup.service.js';
 import { AuthController } from './auth.controller.js';
 import { AuthGuard } from './auth.guard.js';
 import { AuthService } from './auth.service.js';
@@ -25,7 +26,8 @@ import { RefreshTokensService } from './refresh-tokens.service.js';
     RefreshTokensService,
     LockoutService,
     Authenticator,
+    AccountLookup,
   ],
-  exports: [Authenticator],
+  exports: [Authenticator, AccountLookup],
 })
 export class AuthModule {}

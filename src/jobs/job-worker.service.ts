@@ -36,6 +36,7 @@ export class JobWorker implements OnApplicationShutdown {
   private cycling: Promise<void> | undefined;
   private again = false;
   private timer: NodeJS.Timeout | undefined;
+  private drained: Promise<void> | undefined;
   private idleWaiters: (() => void)[] = [];
 
   constructor(
@@ -72,9 +73,18 @@ export class JobWorker implements OnApplicationShutdown {
 
   /**
    * Stops claiming, gives running handlers their share of `SHUTDOWN_GRACE_MS`, then returns their jobs, which the next
-   * process runs again without counting the attempt.
+   * process runs again without counting the attempt. Whoever closes what handlers use awaits this first.
    */
+  drain(): Promise<void> {
+    this.drained ??= this.stop();
+    return this.drained;
+  }
+
   async onApplicationShutdown(): Promise<void> {
+    await this.drain();
+  }
+
+  private async stop(): Promise<void> {
     if (this.state !== 'running') return;
     this.state = 'draining';
     clearTimeout(this.timer);

@@ -61,9 +61,14 @@ export class UsersService {
 
   /** Returns an account. @throws AppError NOT_FOUND */
   async get(id: string): Promise<User> {
-    const user = await this.users.findOneBy({ id });
+    const user = await this.find({ id });
     if (!user) throw new AppError('NOT_FOUND', 'There is no such account');
     return user;
+  }
+
+  /** Returns the account of an id or an address, or undefined. */
+  async find(who: { id: string } | { email: string }): Promise<User | undefined> {
+    return (await this.users.findOneBy(who)) ?? undefined;
   }
 
   /** Returns the account of an address with its password hash, or undefined. */

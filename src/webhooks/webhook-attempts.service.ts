@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { In, type EntityManager, type Repository } from 'typeorm';
 import { Config } from '../config/config.js';
@@ -6,6 +6,7 @@ import { UnitOfWork } from '../database/unit-of-work.js';
 import { JobHandler, OnDeadJob } from '../jobs/job-handler.js';
 import { JobQueue } from '../jobs/job-queue.service.js';
 import type { JobContext, JobTypes } from '../jobs/job-types.js';
+import { JobWorker } from '../jobs/job-worker.service.js';
 import { afterAttempt, MAX_FAILING_MS, type AttemptResult } from './delivery-schedule.js';
 import { signedHeaders } from './signature.js';
 import { WebhookClient } from './webhook-client.js';
@@ -37,7 +38,7 @@ interface Recorded {
  * A crash between the request and that transaction makes the attempt again, under the same `webhook-id`.
  */
 @Injectable()
-export class WebhookAttempts {
+export class WebhookAttempts implements OnApplicationShutdown {
   private waiting: { recorded: Recorded; resolve: () => void; reject: (error: unknown) => void }[] = [];
   private writing = false;
 
@@ -46,6 +47,7 @@ export class WebhookAttempts {
     private readonly endpoints: WebhookEndpoints,
     private readonly client: WebhookClient,
     private readonly queue: JobQueue,
+    private readonly worker: JobWorker,
     private readonly unitOfWork: UnitOfWork,
     private readonly config: Config,
   ) {}
@@ -72,6 +74,11 @@ export class WebhookAttempts {
     await this.unitOfWork.run((tx) =>
       this.write(tx, [{ deliveryId, number: attempt, result: { ...result, error: reason } }]),
     );
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.worker.drain();
+    await this.client.close();
   }
 
   /** Writes an outcome; what ends while a transaction is under way goes into the next one together. */

@@ -116,6 +116,11 @@ export class WebhookClient {
     }
   }
 
+  /** Closes the kept connections. */
+  async close(): Promise<void> {
+    await this.agent.close();
+  }
+
   private refusalOfLiteral(hostname: string): string | undefined {
     return isIP(hostname.replace(/^\[|\]$/g, '')) ? refusalOf(hostname, this.options.allowed) : undefined;
   }

@@ -1,0 +1,14 @@
+import { Injectable } from '@nestjs/common';
+import { UsersService } from '../users/users.service.js';
+
+/** Answers "who is this?" about accounts, for the readers of events. */
+@Injectable()
+export class AccountLookup {
+  constructor(private readonly users: UsersService) {}
+
+  /** Returns the address of an account that exists, found by its id or its address. */
+  async addressOf(who: { userId: string } | { email: string }): Promise<string | undefined> {
+    const account = await this.users.find('userId' in who ? { id: who.userId } : who);
+    return account?.email;
+  }
+}

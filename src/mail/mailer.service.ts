@@ -1,0 +1,44 @@
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { Config } from '../config/config.js';
+import { JobHandler } from '../jobs/job-handler.js';
+import type { JobContext, JobTypes } from '../jobs/job-types.js';
+import { JobWorker } from '../jobs/job-worker.service.js';
+import { render, type TemplateUse } from './mail-templates.js';
+import { MailTransport } from './mail-transport.js';
+
+declare module '../jobs/job-types.js' {
+  interface JobTypes {
+    'mail.send': { to: string } & TemplateUse;
+  }
+}
+
+/** Sends mails: submit a `mail.send` job with the change that is its reason. */
+@Injectable()
+export class Mailer implements OnApplicationShutdown {
+  private readonly domain: string;
+
+  constructor(
+    private readonly config: Config,
+    private readonly transport: MailTransport,
+    private readonly worker: JobWorker,
+  ) {
+    this.domain = /@([^\s>]+)/.exec(config.MAIL_FROM)?.[1] ?? 'localhost';
+  }
+
+  @JobHandler('mail.send')
+  async send({ to, ...use }: JobTypes['mail.send'], job: JobContext): Promise<void> {
+    await this.transport.send({
+      // The job's: a mail that is sent again, because nobody knows whether it arrived, can be told for what it is.
+      messageId: `<${job.id}@${this.domain}>`,
+      from: this.config.MAIL_FROM,
+      to,
+      ...render(use),
+      headers: { 'Auto-Submitted': 'auto-generated' },
+    });
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.worker.drain();
+    this.transport.close();
+  }
+}
