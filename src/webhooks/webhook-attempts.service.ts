@@ -1,6 +1,7 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { In, type EntityManager, type Repository } from 'typeorm';
+import { Batcher } from '../common/batcher.js';
 import { Config } from '../config/config.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { JobHandler, OnDeadJob } from '../jobs/job-handler.js';
@@ -24,6 +25,15 @@ declare module '../jobs/job-types.js' {
   }
 }
 
+/** What an attempt needs to know. */
+interface Loaded {
+  delivery: WebhookDelivery;
+  endpoint: WebhookEndpoint;
+}
+
+/** How long outcomes gather while many come: a commit costs as much as many of them. */
+const RECORDING_PAUSE_MS = 5;
+
 /** An attempt whose outcome waits to be written. */
 interface Recorded {
   deliveryId: string;
@@ -39,8 +49,11 @@ interface Recorded {
  */
 @Injectable()
 export class WebhookAttempts implements OnApplicationShutdown {
-  private waiting: { recorded: Recorded; resolve: () => void; reject: (error: unknown) => void }[] = [];
-  private writing = false;
+  private readonly loader = new Batcher<string, Loaded | undefined>((ids) => this.load(ids), 0);
+  private readonly recorder = new Batcher<Recorded>(async (batch) => {
+    await this.unitOfWork.run((tx) => this.write(tx, batch));
+    return [];
+  }, RECORDING_PAUSE_MS);
 
   constructor(
     @InjectRepository(WebhookDelivery) private readonly deliveries: Repository<WebhookDelivery>,
@@ -54,16 +67,17 @@ export class WebhookAttempts implements OnApplicationShutdown {
 
   @JobHandler('webhook.attempt')
   async attempt({ deliveryId, attempt }: JobTypes['webhook.attempt'], { signal }: JobContext): Promise<void> {
-    const delivery = await this.deliveries.findOne({ where: { id: deliveryId }, relations: { endpoint: true } });
-    if (delivery?.status !== 'pending' || delivery.attempts >= attempt) return;
-    const { endpoint, eventId, eventType, body } = delivery;
+    const loaded = await this.loader.add(deliveryId);
+    if (loaded?.delivery.status !== 'pending' || loaded.delivery.attempts >= attempt) return;
+    const { endpoint, delivery } = loaded;
+    const { eventId, eventType, body } = delivery;
     const now = Date.now();
     const secrets = this.endpoints.secretsOf(endpoint, now);
     const message = { endpointId: endpoint.id, deliveryId, eventId, eventType, body, now, secrets };
     const result = await this.client.send({ url: endpoint.url, headers: signedHeaders(message), body, signal });
     // Given up by a shutdown: the next process makes this attempt.
     signal.throwIfAborted();
-    await this.record({ deliveryId, number: attempt, result });
+    await this.recorder.add({ deliveryId, number: attempt, result });
   }
 
   /** An attempt that could not even be made, or was discarded: the delivery goes on without it, or ends. */
@@ -81,33 +95,16 @@ export class WebhookAttempts implements OnApplicationShutdown {
     await this.client.close();
   }
 
-  /** Writes an outcome; what ends while a transaction is under way goes into the next one together. */
-  private record(recorded: Recorded): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.waiting.push({ recorded, resolve, reject });
-      if (!this.writing) void this.writeAll();
+  private async load(ids: readonly string[]): Promise<(Loaded | undefined)[]> {
+    const rows = await this.deliveries.findBy({ id: In([...ids]) });
+    const deliveries = new Map(rows.map((delivery) => [delivery.id, delivery]));
+    const owners = await this.endpoints.getAll([...new Set(rows.map(({ endpointId }) => endpointId))]);
+    const endpoints = new Map(owners.map((endpoint) => [endpoint.id, endpoint]));
+    return ids.map((id) => {
+      const delivery = deliveries.get(id);
+      const endpoint = delivery && endpoints.get(delivery.endpointId);
+      return delivery && endpoint && { delivery, endpoint };
     });
-  }
-
-  private async writeAll(): Promise<void> {
-    this.writing = true;
-    while (this.waiting.length > 0) {
-      let batch: typeof this.waiting = [];
-      try {
-        await this.unitOfWork.run((tx) => {
-          batch = this.waiting;
-          this.waiting = [];
-          return this.write(
-            tx,
-            batch.map(({ recorded }) => recorded),
-          );
-        });
-        for (const { resolve } of batch) resolve();
-      } catch (error) {
-        for (const { reject } of batch) reject(error);
-      }
-    }
-    this.writing = false;
   }
 
   /** Writes outcomes, where the attempt is still the delivery's next one. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Injectable, Logger } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import { IsNull, LessThan, type EntityManager, type Repository } from 'typeorm';
+import { In, IsNull, LessThan, type EntityManager, type Repository } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { AppError } from '../common/app-error.js';
 import { SecretCipher } from '../database/secret-cipher.service.js';
@@ -90,6 +90,11 @@ export class WebhookEndpoints {
     const endpoint = await this.endpoints.findOneBy({ id });
     if (!endpoint) throw noSuchEndpoint();
     return endpoint;
+  }
+
+  /** Returns those of some endpoints that exist. */
+  async getAll(ids: string[]): Promise<WebhookEndpoint[]> {
+    return this.endpoints.findBy({ id: In(ids) });
   }
 
   /** Returns every endpoint that events are sent to. */

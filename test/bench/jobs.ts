@@ -26,14 +26,14 @@ const IDLE_MS = 5000;
 const HOUR_MS = 3_600_000;
 
 let onStart: (n: number) => void = () => undefined;
-let done = 0;
+const progress = { done: 0 };
 
 @Injectable()
 class Nothing {
   @JobHandler('bench.nothing')
   handle({ n }: { n: number }): void {
     onStart(n);
-    done += 1;
+    progress.done += 1;
   }
 }
 
@@ -86,8 +86,8 @@ for (let n = 0; n < WAITING; n += BATCH) await submit(BATCH);
 await worker.start();
 const startedAt = performance.now();
 let submitted = 0;
-while (done < MEASURED) {
-  if (submitted <= done) {
+while (progress.done < MEASURED) {
+  if (submitted <= progress.done) {
     submitted += BATCH;
     await submit(BATCH);
   } else {
@@ -95,7 +95,7 @@ while (done < MEASURED) {
   }
 }
 const seconds = (performance.now() - startedAt) / 1000;
-const rate = done / seconds;
+const rate = progress.done / seconds;
 const waiting = (await queue.stats()).pending;
 const drainStartedAt = performance.now();
 await worker.idle();

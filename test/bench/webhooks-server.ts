@@ -32,10 +32,11 @@ process.on('message', (message: { publish?: number; cpu?: true; stop?: true }) =
     });
   }
   if (message.cpu) process.send?.({ cpu: process.cpuUsage() });
-  if (message.stop)
+  if (message.stop) {
     void app.close().finally(() => {
       rmSync(folder, { recursive: true });
-      process.disconnect();
+      process.exit(0);
     });
+  }
 });
 process.send?.({ url });

@@ -13,26 +13,25 @@ const EVENTS_PER_BATCH = 50;
 const OUTSTANDING = 4000;
 
 let failing = false;
-let delivered = 0;
-let requests = 0;
+const seen = { requests: 0, delivered: 0, published: 0 };
 /** What each receiver has failed once, by webhook-id. */
 const failed = Array.from({ length: RECEIVERS }, () => new Set<string>());
 const latencies: number[] = [];
 
-const servers = failed.map((seen) =>
+const servers = failed.map((failedOnce) =>
   createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
-      requests += 1;
+      seen.requests += 1;
       const id = String(request.headers['webhook-id']);
-      if (failing && !seen.has(id)) {
-        seen.add(id);
+      if (failing && !failedOnce.has(id)) {
+        failedOnce.add(id);
         response.writeHead(500).end();
         return;
       }
-      seen.delete(id);
-      delivered += 1;
+      failedOnce.delete(id);
+      seen.delivered += 1;
       const { timestamp } = JSON.parse(Buffer.concat(chunks).toString()) as { timestamp: string };
       latencies.push(Date.now() - Date.parse(timestamp));
       response.writeHead(204).end();
@@ -75,31 +74,30 @@ interface Phase {
   requests: number;
 }
 
-let published = 0;
 /** Publishes for a while, then waits until everything of it has arrived. */
 async function phase(fail: boolean): Promise<Phase> {
   failing = fail;
-  const before = { delivered, requests };
+  const before = { ...seen };
   latencies.length = 0;
   const cpuBefore = await cpu();
   const startedAt = performance.now();
   while (performance.now() - startedAt < PHASE_MS) {
-    if (published - delivered < OUTSTANDING) {
-      published += EVENTS_PER_BATCH * RECEIVERS;
+    if (seen.published - seen.delivered < OUTSTANDING) {
+      seen.published += EVENTS_PER_BATCH * RECEIVERS;
       child.send({ publish: EVENTS_PER_BATCH });
     }
     await sleep(2);
   }
-  const rate = (delivered - before.delivered) / ((performance.now() - startedAt) / 1000);
-  while (delivered < published) await sleep(5);
-  const count = delivered - before.delivered;
+  const rate = (seen.delivered - before.delivered) / ((performance.now() - startedAt) / 1000);
+  while (seen.delivered < seen.published) await sleep(5);
+  const count = seen.delivered - before.delivered;
   const cpuUs = ((await cpu()) - cpuBefore) / count;
   return {
     rate,
     cpuUs,
     p50: percentile(latencies, 50),
     p99: percentile(latencies, 99),
-    requests: requests - before.requests,
+    requests: seen.requests - before.requests,
   };
 }
 
@@ -122,7 +120,7 @@ report('webhooks', {
   'deliveries per second, every first attempt failing': { value: rateOf(troubled), target: '>= 1000' },
   'deliveries per second, no failures': { value: rateOf(plain) },
   ratio: { value: (rateOf(troubled) / rateOf(plain)).toFixed(2) },
-  'delivered of published': { value: `${delivered} of ${published}`, target: '100 %' },
+  'delivered of published': { value: `${seen.delivered} of ${seen.published}`, target: '100 %' },
   'requests made in the failing phases': { value: troubled.reduce((sum, one) => sum + one.requests, 0) },
   'server CPU per delivery, failing / not (us)': {
     value: `${Math.round(mean(troubled.map(({ cpuUs }) => cpuUs)))} / ${Math.round(mean(plain.map(({ cpuUs }) => cpuUs)))}`,
