@@ -27,6 +27,9 @@ export type Answerer = (request: ReceivedRequest, response: ServerResponse) => n
 export class Receiver {
   readonly inbox = new Inbox<ReceivedRequest>();
   answer: Answerer;
+  /** The most requests that were open at once. */
+  peak = 0;
+  private open = 0;
 
   private constructor(
     private readonly server: Server,
@@ -63,6 +66,9 @@ export class Receiver {
   }
 
   private async receive(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.open += 1;
+    this.peak = Math.max(this.peak, this.open);
+    response.on('close', () => (this.open -= 1));
     const chunks: Buffer[] = [];
     for await (const chunk of incoming) chunks.push(chunk as Buffer);
     const { url: path = '', headers } = incoming;
