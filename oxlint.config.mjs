@@ -97,7 +97,7 @@ export default {
     { files: ['src/events/events.module.ts'], rules: restrict(patternsOf('events')) },
     { files: ['src/config/**/*.ts'], rules: { 'node/no-process-env': 'off' } },
     {
-      files: ['test/**/*.ts', '**/*.spec.ts', 'ormconfig.ts'],
+      files: ['test/**/*.{ts,mjs}', '**/*.spec.ts', 'ormconfig.ts'],
       rules: { 'no-restricted-imports': 'off', 'node/no-process-env': 'off', 'no-underscore-dangle': 'off' },
     },
   ],

@@ -5,6 +5,9 @@ import { Config } from '../config/config.js';
 import { JOB_HANDLER, ON_DEAD_JOB } from './job-handler.js';
 import type { JobContext, JobTypeOptions, JobTypes } from './job-types.js';
 
+/** The longest time that a timer of Node's can hold: about 24 days. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /** Options, or how to make them from the configuration. */
 export type JobTypeDeclaration = JobTypeOptions | ((config: Config) => JobTypeOptions);
 
@@ -83,22 +86,22 @@ export class JobRegistry implements OnModuleInit {
     handle: RegisteredJobType['handle'],
     onDead?: RegisteredJobType['onDead'],
   ): void {
-    const concurrency = options.concurrency ?? this.config.JOBS_CONCURRENCY;
-    this.types.set(name, {
-      name,
-      handle,
-      ...(onDead && { onDead }),
-      options: {
-        maxAttempts: 10,
-        backoff: {},
-        timeoutMs: 30_000,
-        priority: 0,
-        maxCrashes: 5,
-        groupConcurrency: Number.POSITIVE_INFINITY,
-        ...options,
-        concurrency,
-      },
-    });
+    const complete = {
+      maxAttempts: 10,
+      backoff: {},
+      timeoutMs: 30_000,
+      priority: 0,
+      maxCrashes: 5,
+      concurrency: this.config.JOBS_CONCURRENCY,
+      groupConcurrency: Number.POSITIVE_INFINITY,
+      ...options,
+    };
+    for (const option of ['maxAttempts', 'timeoutMs', 'maxCrashes', 'concurrency', 'groupConcurrency'] as const) {
+      const most = option === 'timeoutMs' ? MAX_TIMER_MS : Number.POSITIVE_INFINITY;
+      if (complete[option] >= 1 && complete[option] <= most) continue;
+      throw new Error(`The job type "${name}" has ${option} ${complete[option]}: choose one from 1 to ${most}.`);
+    }
+    this.types.set(name, { name, handle, ...(onDead && { onDead }), options: complete });
   }
 
   /** Every type there is. */

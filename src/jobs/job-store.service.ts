@@ -16,6 +16,8 @@ export interface Lane {
 /** A lane and the time at which its next job is due, in epoch ms. */
 export interface DueLane extends Lane {
   dueAt: number;
+  /** Set for a job that is claimed alone. */
+  suspect?: boolean;
 }
 
 /** A job as it is submitted. */
@@ -120,11 +122,11 @@ export class JobStore {
     return row?.dueAt ?? undefined;
   }
 
-  /** Returns when the next suspect is due, if there is one. */
-  async nextSuspectDue(): Promise<number | undefined> {
+  /** Returns when the next suspect is due; never, when there is none. */
+  async nextSuspectDue(tx: EntityManager): Promise<number> {
     const sql = `SELECT MIN(runAt) AS dueAt FROM jobs WHERE ${SUSPECT}`;
-    const [row] = await this.database.reader.query<{ dueAt: number | null }[]>(sql);
-    return row?.dueAt ?? undefined;
+    const [row] = await tx.query<{ dueAt: number | null }[]>(sql);
+    return row?.dueAt ?? Number.POSITIVE_INFINITY;
   }
 
   /** Claims up to `limit` due jobs of a lane. */
@@ -278,12 +280,12 @@ export class JobStore {
   /** Makes a failed job's next attempt due at once. Returns whether it was failed. */
   async hurry(id: string, now: number): Promise<boolean> {
     return this.transaction(async (tx) => {
-      const lanes = await tx.query<Lane[]>(
+      const lanes = await tx.query<(Lane & { crashes: number })[]>(
         `UPDATE jobs SET runAt = ? WHERE state = 'failed' AND id = ?
-         RETURNING type, groupKey AS "group", priority`,
+         RETURNING type, groupKey AS "group", priority, crashes`,
         [now, id],
       );
-      this.tell(lanes.map((lane) => ({ ...lane, dueAt: now })));
+      this.tell(lanes.map(({ crashes, ...lane }) => ({ ...lane, dueAt: now, suspect: isSuspect({ crashes }) })));
       return lanes.length > 0;
     });
   }
@@ -331,6 +333,11 @@ export class JobStore {
     if (lanes.length === 0) return;
     this.database.units.afterCommit(() => this.listeners.forEach((listener) => listener(lanes)));
   }
+}
+
+/** Says whether a job is claimed alone, because it ran in two crashes. */
+export function isSuspect({ crashes }: { crashes: number }): boolean {
+  return crashes >= 2;
 }
 
 function withFailure({ history, attempt, startedAt }: ClaimedJob, error: string): FailedAttempt[] {

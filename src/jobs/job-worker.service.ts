@@ -5,7 +5,7 @@ import type { EntityManager } from 'typeorm';
 import { Config } from '../config/config.js';
 import { JobExecution } from './job-execution.js';
 import { JobRegistry, type RegisteredJobType } from './job-registry.service.js';
-import { JobStore, type ClaimedJob, type DueLane, type Lane, type Outcome } from './job-store.service.js';
+import { isSuspect, JobStore, type ClaimedJob, type DueLane, type Outcome } from './job-store.service.js';
 import { LaneBook } from './lane-book.js';
 
 /** The longest sleep: a clock that was set, or a machine that slept, is noticed within this time. */
@@ -34,6 +34,8 @@ export class JobWorker implements OnApplicationShutdown {
   private readonly deaths: Outcome[] = [];
   private suspect: JobExecution | undefined;
   private suspectDueAt = Number.POSITIVE_INFINITY;
+  /** Whether what is known of the waiting jobs may be wrong: at the start, and after a cycle that failed. */
+  private stale = true;
   private state: 'new' | 'running' | 'draining' | 'stopped' = 'new';
   private cycling: Promise<void> | undefined;
   private again = false;
@@ -48,7 +50,7 @@ export class JobWorker implements OnApplicationShutdown {
     private readonly store: JobStore,
   ) {
     store.onDue((lanes) => {
-      this.lanes.note(lanes);
+      for (const lane of lanes) this.noteDue(lane);
       this.wake();
     });
   }
@@ -57,11 +59,9 @@ export class JobWorker implements OnApplicationShutdown {
   async start(): Promise<void> {
     for (const type of this.registry.all()) this.lanes.open(type);
     await this.takeOver();
-    const lanes = await this.store.lanes();
-    this.lanes.reload(lanes);
-    const orphans = new Set(lanes.map(({ type }) => type).filter((type) => !this.registry.find(type)));
-    if (orphans.size > 0) this.logger.warn(`jobs wait whose type nobody handles: ${[...orphans].join(', ')}`);
-    this.suspectDueAt = (await this.store.nextSuspectDue()) ?? Number.POSITIVE_INFINITY;
+    const waiting = new Set((await this.store.lanes()).map(({ type }) => type));
+    const orphans = [...waiting].filter((type) => !this.registry.find(type));
+    if (orphans.length > 0) this.logger.warn(`jobs wait whose type nobody handles: ${orphans.join(', ')}`);
     this.state = 'running';
     this.wake();
   }
@@ -123,21 +123,21 @@ export class JobWorker implements OnApplicationShutdown {
       this.sleep();
     } catch (error) {
       this.logger.error({ msg: `the queue could not be read or written; trying again in ${RETRY_MS} ms`, err: error });
-      this.timer = setTimeout(() => void this.recover(), RETRY_MS);
+      this.stale = true;
+      this.timer = setTimeout(() => this.wake(), RETRY_MS);
     } finally {
       this.cycling = undefined;
       this.idleWaiters.splice(0).forEach((resolve) => resolve());
     }
   }
 
-  /** After a failed cycle what is known of the lanes may be wrong. */
-  private async recover(): Promise<void> {
-    try {
+  /** Finds out what waits. Inside a unit, so that no commit comes between the answer and its use. */
+  private async reload(): Promise<void> {
+    await this.store.transaction(async (tx) => {
       this.lanes.reload(await this.store.lanes());
-    } catch (error) {
-      this.logger.error({ msg: 'the queue could not be read', err: error });
-    }
-    this.wake();
+      this.suspectDueAt = await this.store.nextSuspectDue(tx);
+    });
+    this.stale = false;
   }
 
   private sleep(): void {
@@ -152,6 +152,7 @@ export class JobWorker implements OnApplicationShutdown {
       await this.bury(death);
       this.deaths.shift();
     }
+    if (this.stale) await this.reload();
     const now = Date.now();
     const claims = this.state === 'running' ? this.lanes.claimable(now) : [];
     const wantsSuspect = this.state === 'running' && !this.suspect && this.suspectDueAt <= now;
@@ -159,6 +160,7 @@ export class JobWorker implements OnApplicationShutdown {
     let settled: Outcome[] = [];
     let claimed: ClaimedJob[] = [];
     let suspect: ClaimedJob | undefined;
+    let nextSuspectDue = Number.POSITIVE_INFINITY;
     try {
       await this.store.transaction(async (tx) => {
         // Taken only now: more may have ended while the unit waited for its turn.
@@ -170,16 +172,20 @@ export class JobWorker implements OnApplicationShutdown {
           claimed = claimed.length > 0 ? [...claimed, ...jobs] : jobs;
         }
         if (wantsSuspect) suspect = await this.store.claimSuspect(tx, now);
+        if (wantsSuspect && !suspect) nextSuspectDue = await this.store.nextSuspectDue(tx);
       });
     } catch (error) {
       this.outcomes.unshift(...settled);
       throw error;
     }
-    for (const { job, runAt } of settled) if (runAt !== undefined) this.noteWaiting(job, runAt);
+    for (const { job, runAt } of settled) {
+      if (runAt !== undefined) this.noteDue({ ...job, dueAt: runAt, suspect: isSuspect(job) });
+    }
     for (const job of claimed) this.execute(job);
     if (wantsSuspect) {
       this.suspect = suspect && this.execute(suspect);
-      this.suspectDueAt = suspect ? now : ((await this.store.nextSuspectDue()) ?? Number.POSITIVE_INFINITY);
+      // There may be more of them; without one, the answer of this very unit stands until the next commit.
+      this.suspectDueAt = suspect ? now : nextSuspectDue;
     }
     // A lane that gave all it was asked for may have more.
     if (claims.length > 0 && this.lanes.nextDueAt() <= now) this.again = true;
@@ -201,9 +207,9 @@ export class JobWorker implements OnApplicationShutdown {
     }
   }
 
-  private noteWaiting(job: Lane & { crashes: number }, dueAt: number): void {
-    if (job.crashes >= 2) this.suspectDueAt = Math.min(this.suspectDueAt, dueAt);
-    else this.lanes.note([{ type: job.type, group: job.group, priority: job.priority, dueAt } satisfies DueLane]);
+  private noteDue({ type, group, priority, dueAt, suspect = false }: DueLane): void {
+    if (suspect) this.suspectDueAt = Math.min(this.suspectDueAt, dueAt);
+    else this.lanes.note([{ type, group, priority, dueAt }]);
   }
 
   private execute(job: ClaimedJob): JobExecution {

@@ -29,6 +29,8 @@ declare module '../jobs/job-types.js' {
 const DAY_MS = 86_400_000;
 const REPLAY_PAGE = 500;
 const REMOVAL_BATCH = 500;
+/** A statement of SQLite's holds 32,766 parameters. */
+const INSERT_BATCH = 500;
 
 /** A delivery and what was tried for it. */
 export interface LoggedDelivery {
@@ -196,7 +198,9 @@ export class WebhookDeliveries implements OnModuleInit {
     );
     const wanted = deliveries.filter(({ endpointId }) => there.has(endpointId));
     if (wanted.length === 0) return;
-    await tx.insert(WebhookDelivery, wanted);
+    for (let at = 0; at < wanted.length; at += INSERT_BATCH) {
+      await tx.insert(WebhookDelivery, wanted.slice(at, at + INSERT_BATCH));
+    }
     await this.attempter.submitAttempts(wanted, now);
   }
 

@@ -1,11 +1,12 @@
 import { Injectable, Module, type Type } from '@nestjs/common';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import type { DomainEvent } from '../../src/events/domain-event.js';
 import { DurableReader } from '../../src/jobs/durable-reader.js';
 import { DurableReaders } from '../../src/jobs/durable-readers.service.js';
 import { JobHandler, OnDeadJob } from '../../src/jobs/job-handler.js';
 import { JobQueue } from '../../src/jobs/job-queue.service.js';
+import { JobStore } from '../../src/jobs/job-store.service.js';
 import { JobRow } from '../../src/jobs/job.entity.js';
 import { JobLeaseLostError, UnrecoverableJobError, type JobContext, type JobState } from '../../src/jobs/job-types.js';
 import { JobWorker } from '../../src/jobs/job-worker.service.js';
@@ -373,6 +374,23 @@ describe.each(['database', 'memory'] as const)('the job queue, JOBS_STORE=%s', (
     });
   });
 
+  it('goes on after the database failed, with everything that waited', async () => {
+    const claim = vi.spyOn(server.app.get(JobStore), 'claim').mockRejectedValueOnce(new Error('disk trouble'));
+    work = ({ attempt }) => {
+      if (attempt === 1) throw new Error('once');
+    };
+    await submit('before');
+    await runs.next(({ attempt }) => attempt === 2);
+    expect(claim.mock.calls.length).toBeGreaterThan(1);
+    claim.mockRestore();
+    const settle = vi.spyOn(server.app.get(JobStore), 'settle').mockRejectedValueOnce(new Error('disk trouble'));
+    const id = await submit('outcome');
+    await runs.next(({ name, attempt }) => name === 'outcome' && attempt === 2);
+    await worker.idle();
+    expect(await queue.get(id)).toMatchObject({ state: 'completed', attempts: 2, history: [{ error: 'Error: once' }] });
+    settle.mockRestore();
+  });
+
   it('is closed to everybody but admins, and answers nonsense in the contract’s shape', async () => {
     const user = await server.api.register();
     for (const path of ['/jobs', '/jobs/stats', '/jobs/x']) {
@@ -566,6 +584,12 @@ describe('the job queue across a restart', () => {
   });
 });
 
+@Injectable()
+class OneHandler {
+  @JobHandler('test.work')
+  one(): void {}
+}
+
 describe('a job type that cannot work stops the start and says why', () => {
   const startWith = (module: Type) => TestServer.start({}, [module]).then((server) => server.close());
 
@@ -588,6 +612,20 @@ describe('a job type that cannot work stops the start and says why', () => {
     @Module({ imports: [JobsModule.forFeature({ 'test.work': {} })], providers: [Two] })
     class Doubled {}
     await expect(startWith(Doubled)).rejects.toThrow(/'test\.work'\) on Two\.one and .* on Two\.two: only one/);
+  });
+
+  it('with an option that no job could be run by', async () => {
+    for (const [option, value] of [
+      ['concurrency', 0],
+      ['timeoutMs', 2 ** 31],
+      ['maxAttempts', Number.NaN],
+    ] as const) {
+      @Module({ imports: [JobsModule.forFeature({ 'test.work': { [option]: value } })], providers: [OneHandler] })
+      class Odd {}
+      await expect(startWith(Odd)).rejects.toThrow(
+        `The job type "test.work" has ${option} ${value}: choose one from 1`,
+      );
+    }
   });
 
   it('with a handler for a type nobody declares', async () => {
