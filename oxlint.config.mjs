@@ -98,7 +98,12 @@ export default {
     { files: ['src/config/**/*.ts'], rules: { 'node/no-process-env': 'off' } },
     {
       files: ['test/**/*.{ts,mjs}', '**/*.spec.ts', 'ormconfig.ts'],
-      rules: { 'no-restricted-imports': 'off', 'node/no-process-env': 'off', 'no-underscore-dangle': 'off' },
+      rules: {
+        'no-restricted-imports': 'off',
+        'node/no-process-env': 'off',
+        'no-underscore-dangle': 'off',
+        'typescript/unbound-method': 'off',
+      },
     },
   ],
 };

@@ -13,7 +13,13 @@ import { Receiver } from '../support/receiver.js';
 const ROUNDS = Number(process.env['DELIVERY_CRASH_ROUNDS'] ?? 4);
 const SEED = Number(process.env['CRASH_SEED'] ?? randomInt(2 ** 31));
 const ADMIN = { email: 'admin@example.com', password: 'Admin-password-1' };
-const POINTS = ['after commit', 'after claim', 'during the request', 'before the outcome is written'] as const;
+const POINTS = [
+  'after commit',
+  'after claim',
+  'during the request',
+  'before the outcome is written',
+  'after the outcome is written',
+] as const;
 const EVENTS_PER_BATCH = 5;
 
 /** The built server, killed at a point of a delivery's life, again and again, while events keep coming. */
@@ -114,7 +120,7 @@ describe(`kill -9 at each point of a delivery, ${ROUNDS} times each (CRASH_SEED=
     async (point) => {
       const [receiver] = receivers as [Receiver, Receiver];
       for (let round = 0; round < ROUNDS; round += 1) {
-        let left = 1 + Math.floor(random() * 40);
+        let left = 1 + Math.floor(random() * 60);
         const fromOutside = point === 'during the request';
         if (fromOutside) {
           // While the receiver has the request and has not answered.

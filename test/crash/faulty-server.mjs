@@ -4,8 +4,8 @@
  */
 import { createApp, startApp } from '../../dist/src/app.setup.js';
 import { loadConfig } from '../../dist/src/config/config.js';
+import { UnitOfWork } from '../../dist/src/database/unit-of-work.js';
 import { EventBus } from '../../dist/src/events/event-bus.js';
-import { EventJournal } from '../../dist/src/events/event-journal.service.js';
 import { JobExecution } from '../../dist/src/jobs/job-execution.js';
 import { WebhookAttempts } from '../../dist/src/webhooks/webhook-attempts.service.js';
 
@@ -18,25 +18,30 @@ function pass(point) {
   if (left === 0) process.kill(process.pid, 'SIGKILL');
 }
 
-/** Comes by the point before a method of a class runs. */
-function before(type, method, point) {
-  const original = type.prototype[method];
-  if (typeof original !== 'function') throw new Error(`${type.name} has no ${method}`);
-  type.prototype[method] = function (...args) {
-    pass(point);
-    return original.apply(this, args);
-  };
-}
-
+// Something is committed: an event, a page of deliveries, a claim, an outcome. What was to follow it has not begun.
+const { execute } = UnitOfWork.prototype;
+UnitOfWork.prototype.execute = async function (...args) {
+  const result = await execute.apply(this, args);
+  pass('after commit');
+  return result;
+};
 // The job is claimed, and that is committed; its handler has not begun.
-before(JobExecution, 'start', 'after claim');
-// The answer is there; nothing of it is written.
-before(WebhookAttempts, 'write', 'before the outcome is written');
+const { start } = JobExecution.prototype;
+JobExecution.prototype.start = function () {
+  pass('after claim');
+  return start.call(this);
+};
+const { write } = WebhookAttempts.prototype;
+WebhookAttempts.prototype.write = function (...args) {
+  // The answer is there; nothing of it is written.
+  pass('before the outcome is written');
+  // It is written; the job that it is the outcome of is not settled.
+  this.unitOfWork.afterCommit(() => pass('after the outcome is written'));
+  return write.apply(this, args);
+};
 
 const config = loadConfig(environment);
 const app = await createApp(config);
-// The event is committed; no reader has been woken for it in a way that outlives this call.
-app.get(EventJournal).onAppended(() => pass('after commit'));
 const url = await startApp(app, config);
 const bus = app.get(EventBus);
 process.on('message', async ({ publish }) => {
