@@ -65,6 +65,11 @@ export class UnitOfWork {
     this.require().afterCommit.push(listener);
   }
 
+  /** Runs `work` as if no unit were under way: what it starts is no part of the current one. */
+  detached<T>(work: () => T): T {
+    return this.current.run(undefined, work);
+  }
+
   /** Resolves once every unit that has asked for its turn so far is over. */
   async idle(): Promise<void> {
     await this.lastTurn;
@@ -118,7 +123,7 @@ export class UnitOfWork {
       throw error;
     }
     // Outside the unit, so that what the listeners start is not taken for work that outlived it.
-    this.current.run(undefined, () => unit.afterCommit.forEach((listener) => listener()));
+    this.detached(() => unit.afterCommit.forEach((listener) => listener()));
     return result;
   }
 }

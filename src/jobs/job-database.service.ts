@@ -12,6 +12,9 @@ export abstract class JobDatabase {
 
   /** Writes with the caller's unit of work: it is there if, and only if, that one commits. */
   abstract enlist(write: (tx: EntityManager) => Promise<unknown>): Promise<void>;
+
+  /** Reads what the caller's unit of work has written so far, and lets nobody write before `work` is done, where it can. */
+  abstract look<T>(work: (tx: EntityManager) => Promise<T>): Promise<T>;
 }
 
 /** `JOBS_STORE=database`: jobs commit with the change that caused them, and survive the process. */
@@ -25,6 +28,10 @@ export class DurableJobDatabase extends JobDatabase {
 
   async enlist(write: (tx: EntityManager) => Promise<unknown>): Promise<void> {
     await this.units.run(write);
+  }
+
+  look<T>(work: (tx: EntityManager) => Promise<T>): Promise<T> {
+    return this.units.run(work);
   }
 }
 
@@ -54,9 +61,16 @@ export class MemoryJobDatabase extends JobDatabase implements OnApplicationShutd
   async enlist(write: (tx: EntityManager) => Promise<unknown>): Promise<void> {
     await this.callers.run(async () => {
       this.callers.afterCommit(() => {
-        this.units.run(write).catch((error: unknown) => this.logger.error({ msg: 'a job was lost', err: error }));
+        // Detached: the caller may itself be called from a unit of this table, which is ending.
+        const written = this.units.detached(() => this.units.run(write));
+        written.catch((error: unknown) => this.logger.error({ msg: 'a job was lost', err: error }));
       });
     });
+  }
+
+  /** Not through the gate: whoever holds it may be waiting for the caller's. */
+  look<T>(work: (tx: EntityManager) => Promise<T>): Promise<T> {
+    return work(this.reader);
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import type { Logger } from '@nestjs/common';
 import { backoffMs } from './backoff.js';
 import type { RegisteredJobType } from './job-registry.service.js';
@@ -102,6 +103,6 @@ export class JobExecution {
 }
 
 function describe(error: unknown): string {
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : inspect(error);
   return text.slice(0, MAX_ERROR_LENGTH);
 }

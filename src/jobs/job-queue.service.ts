@@ -34,12 +34,10 @@ export class JobQueue implements OnModuleInit {
    * @throws TypeError for a type that no module declares, an option out of range, or a payload that is not JSON.
    */
   async submit<T extends JobType>(type: T, payload: JobTypes[T], options: JobOptions = {}): Promise<string> {
-    if (options.uniqueKey !== undefined) {
-      const holder = await this.store.findHolder(type, options.uniqueKey);
-      if (holder !== undefined) return holder;
-    }
-    const [id] = await this.submitAll(type, [{ payload, options }]);
-    return id as string;
+    const job = this.toNewJob(type, payload, options);
+    if (options.uniqueKey !== undefined) return this.store.addUnlessHeld(job);
+    const [id = ''] = await this.store.add([job]);
+    return id;
   }
 
   /** Submits many jobs of one type in one statement. @returns their ids. @throws TypeError as {@link submit} */
@@ -52,18 +50,18 @@ export class JobQueue implements OnModuleInit {
 
   /** Submits jobs whose type is known at run time only. */
   async submitUnchecked(type: string, jobs: readonly { payload: unknown; options?: JobOptions }[]): Promise<string[]> {
+    return this.store.add(jobs.map(({ payload, options }) => this.toNewJob(type, payload, options)));
+  }
+
+  private toNewJob(type: string, payload: unknown, options: JobOptions = {}): NewJob {
     const registered = this.registry.find(type);
     if (!registered) throw new TypeError(`No module declares the job type "${type}"`);
-    const now = Date.now();
-    const rows = jobs.map(({ payload, options = {} }): NewJob => {
-      const { delayMs = 0, uniqueKey = null, group = '', priority = registered.options.priority } = options;
-      if (!(delayMs >= 0 && delayMs <= MAX_DELAY_MS)) throw new TypeError(`delayMs is not between 0 and 3650 days`);
-      if (!Number.isSafeInteger(priority)) throw new TypeError('priority is not a whole number');
-      const text = JSON.stringify(payload) as string | undefined;
-      if (text === undefined) throw new TypeError(`The payload of a "${type}" job is not JSON`);
-      return { type, group, priority, payload: text, runAt: now + Math.ceil(delayMs), uniqueKey };
-    });
-    return this.store.add(rows);
+    const { delayMs = 0, uniqueKey = null, group = '', priority = registered.options.priority } = options;
+    if (!(delayMs >= 0 && delayMs <= MAX_DELAY_MS)) throw new TypeError(`delayMs is not between 0 and 3650 days`);
+    if (!Number.isSafeInteger(priority)) throw new TypeError('priority is not a whole number');
+    const text = JSON.stringify(payload) as string | undefined;
+    if (text === undefined) throw new TypeError(`The payload of a "${type}" job is not JSON`);
+    return { type, group, priority, payload: text, runAt: Date.now() + Math.ceil(delayMs), uniqueKey };
   }
 
   /** Removes, with the caller's unit of work, the waiting jobs of a group. The handler of dead jobs is not called. */

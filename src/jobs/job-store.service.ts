@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
+import { In, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { lowestIdAt } from '../common/time-ids.js';
 import { JobDatabase } from './job-database.service.js';
@@ -35,6 +35,8 @@ export interface ClaimedJob extends Lane {
   payload: unknown;
   attempt: number;
   crashes: number;
+  /** When it was due, and when it was claimed. */
+  runAt: number;
   startedAt: number;
   history: FailedAttempt[];
 }
@@ -54,6 +56,7 @@ const MAX_HISTORY = 50;
 /** Rows removed in one unit of work, so that no other writer waits long. */
 const REMOVAL_BATCH = 1000;
 
+const OF_TYPES = `type IN (SELECT value FROM json_each(?))`;
 const LANE = `type = ? AND groupKey = ? AND priority = ?`;
 
 /**
@@ -99,12 +102,13 @@ export class JobStore {
     return rows.map(({ id }) => id);
   }
 
-  /** Returns the id of the job that holds a unique key. */
-  async findHolder(type: string, uniqueKey: string): Promise<string | undefined> {
-    return this.database.units.run(async (tx) => {
+  /** Adds a job with the caller's unit of work, unless its unique key is held. Returns its id, or the holder's. */
+  async addUnlessHeld(job: NewJob): Promise<string> {
+    return this.database.look(async (tx) => {
       const sql = `SELECT id FROM jobs WHERE type = ? AND uniqueKey = ? AND ${LIVE}`;
-      const [row] = await tx.query<{ id: string }[]>(sql, [type, uniqueKey]);
-      return row?.id;
+      const [holder] = await tx.query<{ id: string }[]>(sql, [job.type, job.uniqueKey]);
+      const [id = ''] = holder ? [holder.id] : await this.add([job]);
+      return id;
     });
   }
 
@@ -122,10 +126,10 @@ export class JobStore {
     return row?.dueAt ?? undefined;
   }
 
-  /** Returns when the next suspect is due; never, when there is none. */
-  async nextSuspectDue(tx: EntityManager): Promise<number> {
-    const sql = `SELECT MIN(runAt) AS dueAt FROM jobs WHERE ${SUSPECT}`;
-    const [row] = await tx.query<{ dueAt: number | null }[]>(sql);
+  /** Returns when the next suspect of some types is due; never, when there is none. */
+  async nextSuspectDue(tx: EntityManager, types: string[]): Promise<number> {
+    const sql = `SELECT MIN(runAt) AS dueAt FROM jobs WHERE ${SUSPECT} AND ${OF_TYPES}`;
+    const [row] = await tx.query<{ dueAt: number | null }[]>(sql, [JSON.stringify(types)]);
     return row?.dueAt ?? Number.POSITIVE_INFINITY;
   }
 
@@ -136,9 +140,9 @@ export class JobStore {
   }
 
   /** Claims the due suspect that has seen the fewest crashes. */
-  async claimSuspect(tx: EntityManager, now: number): Promise<ClaimedJob | undefined> {
-    const due = `SELECT id FROM jobs WHERE ${SUSPECT} AND runAt <= ? ORDER BY crashes, runAt LIMIT 1`;
-    const [job] = await this.claimWhere(tx, `id = (${due})`, [now], now);
+  async claimSuspect(tx: EntityManager, types: string[], now: number): Promise<ClaimedJob | undefined> {
+    const due = `SELECT id FROM jobs WHERE ${SUSPECT} AND ${OF_TYPES} AND runAt <= ? ORDER BY crashes, runAt LIMIT 1`;
+    const [job] = await this.claimWhere(tx, `id = (${due})`, [JSON.stringify(types), now], now);
     return job;
   }
 
@@ -151,7 +155,6 @@ export class JobStore {
     interface Row extends Omit<ClaimedJob, 'payload' | 'history'> {
       payload: string;
       history: string | null;
-      runAt: number;
     }
     const lease = uuidv7();
     const rows = await tx.query<Row[]>(
@@ -216,14 +219,15 @@ export class JobStore {
       payload: row.payload,
       attempt: row.attempts,
       crashes: row.crashes,
+      runAt: row.runAt,
       startedAt: row.startedAt ?? row.createdAt,
       history: row.history ?? [],
     }));
   }
 
-  /** Counts a crash against every job that was running. */
-  async chargeCrash(tx: EntityManager): Promise<void> {
-    await tx.increment(JobRow, { state: 'processing' }, 'crashes', 1);
+  /** Counts a crash against the jobs of some types that were running. */
+  async chargeCrash(tx: EntityManager, types: string[]): Promise<void> {
+    await tx.increment(JobRow, { state: 'processing', type: In(types) }, 'crashes', 1);
   }
 
   /** Returns how many jobs there are in each state. */

@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import { setImmediate, setTimeout as pause } from 'node:timers/promises';
-import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationShutdown } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { Config } from '../config/config.js';
 import { JobExecution } from './job-execution.js';
@@ -24,7 +24,7 @@ const DRAIN_SHARE = 0.75;
  * a slow one cannot starve a fast one.
  */
 @Injectable()
-export class JobWorker implements OnApplicationShutdown {
+export class JobWorker implements BeforeApplicationShutdown, OnApplicationShutdown {
   private readonly logger = new Logger(JobWorker.name);
   // Jobs must not inherit the context of the request that happened to wake the worker.
   private readonly context = new AsyncResource('JobWorker');
@@ -32,6 +32,7 @@ export class JobWorker implements OnApplicationShutdown {
   private readonly executions = new Set<JobExecution>();
   private readonly outcomes: Outcome[] = [];
   private readonly deaths: Outcome[] = [];
+  private types: string[] = [];
   private suspect: JobExecution | undefined;
   private suspectDueAt = Number.POSITIVE_INFINITY;
   /** Whether what is known of the waiting jobs may be wrong: at the start, and after a cycle that failed. */
@@ -57,11 +58,15 @@ export class JobWorker implements OnApplicationShutdown {
 
   /** Takes over what the previous process left, and begins to work. Called once every handler is in place. */
   async start(): Promise<void> {
+    if (this.state !== 'new') return;
     for (const type of this.registry.all()) this.lanes.open(type);
+    this.types = this.registry.all().map(({ name }) => name);
     await this.takeOver();
     const waiting = new Set((await this.store.lanes()).map(({ type }) => type));
     const orphans = [...waiting].filter((type) => !this.registry.find(type));
     if (orphans.length > 0) this.logger.warn(`jobs wait whose type nobody handles: ${orphans.join(', ')}`);
+    // A shutdown may have come in between.
+    if ((this.state as string) !== 'new') return;
     this.state = 'running';
     this.wake();
   }
@@ -83,12 +88,20 @@ export class JobWorker implements OnApplicationShutdown {
     return this.drained;
   }
 
+  beforeApplicationShutdown(): void {
+    // Not awaited: it runs beside the closing of the HTTP server, which a slow client can make long.
+    void this.drain();
+  }
+
   async onApplicationShutdown(): Promise<void> {
     await this.drain();
   }
 
   private async stop(): Promise<void> {
-    if (this.state !== 'running') return;
+    if (this.state !== 'running') {
+      this.state = 'stopped';
+      return;
+    }
     this.state = 'draining';
     clearTimeout(this.timer);
     for (const execution of this.executions) execution.returnUnlessStarted();
@@ -135,7 +148,7 @@ export class JobWorker implements OnApplicationShutdown {
   private async reload(): Promise<void> {
     await this.store.transaction(async (tx) => {
       this.lanes.reload(await this.store.lanes());
-      this.suspectDueAt = await this.store.nextSuspectDue(tx);
+      this.suspectDueAt = await this.store.nextSuspectDue(tx, this.types);
     });
     this.stale = false;
   }
@@ -168,11 +181,13 @@ export class JobWorker implements OnApplicationShutdown {
         if (settled.length > 0) await this.store.settle(tx, settled, now);
         for (const { lane, limit } of claims) {
           const jobs = await this.store.claim(tx, lane, limit, now);
-          if (jobs.length < limit) this.lanes.setDue(lane, await this.store.nextDue(tx, lane));
+          // The next one is due no earlier than the last one was, so that a busy lane does not always come first.
+          const next = jobs.length < limit ? await this.store.nextDue(tx, lane) : jobs.at(-1)?.runAt;
+          this.lanes.setDue(lane, next);
           claimed = claimed.length > 0 ? [...claimed, ...jobs] : jobs;
         }
-        if (wantsSuspect) suspect = await this.store.claimSuspect(tx, now);
-        if (wantsSuspect && !suspect) nextSuspectDue = await this.store.nextSuspectDue(tx);
+        if (wantsSuspect) suspect = await this.store.claimSuspect(tx, this.types, now);
+        if (wantsSuspect && !suspect) nextSuspectDue = await this.store.nextSuspectDue(tx, this.types);
       });
     } catch (error) {
       this.outcomes.unshift(...settled);
@@ -234,13 +249,15 @@ export class JobWorker implements OnApplicationShutdown {
     const deaths = await this.store.transaction(async (tx) => {
       const abandoned = await this.store.findAbandoned(tx);
       if (abandoned.length === 0) return [];
-      await this.store.chargeCrash(tx);
+      await this.store.chargeCrash(tx, this.types);
       const outcomes = abandoned.map((job): Outcome => {
-        const maxCrashes = this.registry.find(job.type)?.options.maxCrashes ?? Number.POSITIVE_INFINITY;
-        const end = job.crashes + 1 >= maxCrashes ? 'dead' : 'failed';
+        const type = this.registry.find(job.type);
+        // Of a type that nobody handles any more: it waits, uncharged, for whoever will.
+        if (!type) return { job, end: 'returned', runAt: now };
+        const end = job.crashes + 1 >= type.options.maxCrashes ? 'dead' : 'failed';
         return { job, end, runAt: now, error: 'The process ended during this attempt' };
       });
-      const living = outcomes.filter(({ end }) => end === 'failed');
+      const living = outcomes.filter(({ end }) => end !== 'dead');
       if (living.length > 0) await this.store.settle(tx, living, now);
       return outcomes.filter(({ end }) => end === 'dead');
     });
