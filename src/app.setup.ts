@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import rateLimit from '@fastify/rate-limit';
-import { Logger, type Type } from '@nestjs/common';
+import { Logger, type INestApplication, type Type } from '@nestjs/common';
+import type { CorsOptions } from '@nestjs/common/interfaces/external/cors-options.interface.js';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -24,6 +25,8 @@ const PREFIX = 'api/v1';
 const UNPREFIXED = ['health', 'readiness'];
 /** The local mailbox of development. */
 const MAILBOX = ['dev/mail', 'dev/mail/:name'];
+/** The share of `SHUTDOWN_GRACE_MS` in which requests that are under way may end. */
+const REQUESTS_SHARE = 0.5;
 /** How long a client may take to send a request. */
 const REQUEST_TIMEOUT_MS = 30_000;
 
@@ -48,20 +51,11 @@ export async function createApp(config: Config, extras: Type[] = []): Promise<Ne
     abortOnError: false,
     bodyParser: false,
   });
-  addHooks(adapter.getInstance<FastifyInstance>());
+  addHooks(adapter.getInstance<FastifyInstance>(), config);
   await addRateLimits(app, config);
   acceptJsonOnly(app, config);
   app.useSecurityHeaders();
-  if (config.allowedOrigins.length > 0) {
-    app.enableCors({
-      origin: config.allowedOrigins.includes('*') ? '*' : [...config.allowedOrigins],
-      methods: ['GET', 'POST', 'PATCH', 'DELETE'],
-      exposedHeaders: ['X-Request-Id', 'Retry-After'],
-      maxAge: 3600,
-      // An OPTIONS request that is no preflight is answered like any other, in the contract's shape.
-      strictPreflight: false,
-    });
-  }
+  if (config.allowedOrigins.length > 0) allowOrigins(app, config.allowedOrigins);
   app.setGlobalPrefix(PREFIX, { exclude: [...UNPREFIXED, ...MAILBOX] });
   app.useGlobalPipes(validationPipe);
   app.useGlobalFilters(new HttpErrorFilter());
@@ -94,7 +88,7 @@ function addressOf(request: FastifyRequest): string | undefined {
 }
 
 /** Gives every request its id, its context and its log line, and every result the contract's envelope. */
-function addHooks(fastify: FastifyInstance): void {
+function addHooks(fastify: FastifyInstance, config: Config): void {
   const logger = new Logger('HTTP');
   fastify.addHook('onRequest', (request, reply, done) => {
     void reply.header('X-Request-Id', request.id);
@@ -108,6 +102,11 @@ function addHooks(fastify: FastifyInstance): void {
   });
   // Errors are sent as text, and streams are written past the reply: only results come by here.
   fastify.addHook('preSerialization', (_request, _reply, payload, done) => done(null, { data: payload }));
+  fastify.addHook('preClose', (done) => {
+    // A client that never finishes its request must not keep the rest of the shutdown from its share of the time.
+    setTimeout(() => fastify.server.closeAllConnections(), config.SHUTDOWN_GRACE_MS * REQUESTS_SHARE).unref();
+    done();
+  });
   fastify.addHook('onResponse', (request, reply, done) => {
     const { method, ip, id: requestId } = request;
     const path = pathOf(request.url);
@@ -133,6 +132,24 @@ async function addRateLimits(app: NestFastifyApplication, config: Config): Promi
     errorResponseBuilder: (_request, { ttl }) =>
       new AppError('RATE_LIMITED', 'Too many requests', undefined, Math.max(1, Math.ceil(ttl / 1000))),
   });
+}
+
+/** Lets pages of other origins call the API, but never read the mailbox of development. */
+function allowOrigins(app: NestFastifyApplication, origins: readonly string[]): void {
+  const options = {
+    origin: origins.includes('*') ? '*' : [...origins],
+    methods: ['GET', 'POST', 'PATCH', 'DELETE'],
+    exposedHeaders: ['X-Request-Id', 'Retry-After'],
+    maxAge: 3600,
+    // An OPTIONS request that is no preflight is answered like any other, in the contract's shape.
+    strictPreflight: false,
+  };
+  // The adapter takes a function too, which its own type leaves out.
+  (app as INestApplication).enableCors(
+    (request: FastifyRequest, callback: (error: Error | null, choice: CorsOptions) => void) => {
+      callback(null, request.url.startsWith('/dev/') ? { ...options, origin: false } : options);
+    },
+  );
 }
 
 /** JSON is the only body there is; one that names a key twice is refused. */

@@ -1,7 +1,10 @@
 import type { LoggerService } from '@nestjs/common';
-import { pino, type Level, type Logger as Pino } from 'pino';
+import { pino, stdSerializers, type Level, type Logger as Pino } from 'pino';
 import pretty from 'pino-pretty';
 import { currentRequestContext } from './request-context.js';
+
+/** How much of a failed statement is logged. */
+const MAX_QUERY_LENGTH = 200;
 
 /** Where Nest reports its own wiring, and a start that failed, which `main.ts` explains: of use to a developer alone. */
 const WIRING = new Set([
@@ -14,11 +17,21 @@ const WIRING = new Set([
   'ExceptionHandler',
 ]);
 
+/** A database error carries the statement and all that was bound to it: hashes, addresses, whole payloads. */
+function withoutParameters(error: unknown): unknown {
+  if (!(error instanceof Error) || !('parameters' in error)) return stdSerializers.err(error as Error);
+  const { type, message, stack } = stdSerializers.err(error);
+  const query =
+    'query' in error && typeof error.query === 'string' ? error.query.slice(0, MAX_QUERY_LENGTH) : undefined;
+  return { type, message, stack, query };
+}
+
 /** Carries Nest's log calls to pino, one JSON object a line, each with the id of the request it belongs to. */
 export class PinoLogger implements LoggerService {
   private readonly pino: Pino;
 
-  constructor(options: { level: string; format: 'pretty' | 'json' }) {
+  /** @param sink - where JSON lines go instead of standard output. */
+  constructor(options: { level: string; format: 'pretty' | 'json' }, sink?: NodeJS.WritableStream) {
     // Synchronous on purpose: the last lines before a crash are the ones that matter.
     const destination =
       options.format === 'pretty'
@@ -28,10 +41,11 @@ export class PinoLogger implements LoggerService {
             singleLine: true,
             sync: true,
           })
-        : pino.destination({ sync: true });
+        : (sink ?? pino.destination({ sync: true }));
     this.pino = pino(
       {
         level: options.level,
+        serializers: { err: withoutParameters },
         mixin: () => {
           const requestId = currentRequestContext()?.requestId;
           return requestId === undefined ? {} : { requestId };

@@ -103,6 +103,11 @@ export class JobExecution {
 }
 
 function describe(error: unknown): string {
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : inspect(error);
-  return text.slice(0, MAX_ERROR_LENGTH);
+  try {
+    const text = error instanceof Error ? `${error.name}: ${error.message}` : inspect(error, { customInspect: false });
+    return text.slice(0, MAX_ERROR_LENGTH);
+  } catch {
+    // Whatever a handler throws, its attempt ends.
+    return 'An error that cannot be shown';
+  }
 }

@@ -26,6 +26,8 @@ export abstract class MailTransport {
   abstract close(): void;
 }
 
+/** The commands whose refusal says something about this mail. */
+const ABOUT_THE_MAIL = new Set(['RCPT TO', 'DATA', 'BDAT']);
 const CONNECT_TIMEOUT_MS = 10_000;
 
 /** Hands mails to a server over a few kept connections (RFC 5321), with TLS as the URL says. */
@@ -51,9 +53,10 @@ export class SmtpTransport extends MailTransport {
     try {
       await this.transporter.sendMail(mail);
     } catch (error) {
-      const { message, responseCode, code } = error as Error & { responseCode?: number; code?: string };
-      // A 5xx about the mail is final (RFC 5321 §4.2.1); one about our login is for the operator to mend.
-      const final = responseCode !== undefined && responseCode >= 500 && code !== 'EAUTH';
+      const { message, responseCode = 0, command = '' } = error as Error & { responseCode?: number; command?: string };
+      // A 5xx about the recipient or the mail is final (RFC 5321 §4.2.1). One about us, at the greeting, the login or
+      // the sender, is for the operator to mend.
+      const final = responseCode >= 500 && ABOUT_THE_MAIL.has(command);
       throw final ? new UnrecoverableJobError(message, { cause: error }) : error;
     }
   }

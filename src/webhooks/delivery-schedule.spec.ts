@@ -47,8 +47,22 @@ describe('afterAttempt', () => {
     const first = after({ ...fresh, step: 2 }, result('host'));
     expect(first).toMatchObject({ status: 'pending', attempts: 1, step: 2, nextAttemptAt: NOW + 5000 });
     expect(after({ ...fresh, ...first }, result('host')).nextAttemptAt).toBe(NOW + 10_000);
-    expect(after({ ...fresh, hostFailures: 5000 }, result('host')).nextAttemptAt).toBe(NOW + 3_600_000);
+    expect(after({ ...fresh, hostFailures: 32 }, result('host')).nextAttemptAt).toBe(NOW + 3_600_000);
     expect(after({ ...fresh, ...first }, result('failed'))).toMatchObject({ status: 'dead' });
+  });
+
+  it('takes what fails here for a day for the endpoint’s fault, and ends', () => {
+    let delivery = { ...fresh };
+    let progress = after(delivery, result('host'));
+    let elapsed = 0;
+    for (let n = 1; progress.status === 'pending'; n += 1) {
+      expect(n).toBeLessThan(50);
+      elapsed += (progress.nextAttemptAt ?? 0) - NOW;
+      delivery = { ...progress, retries: true };
+      progress = after(delivery, result('host'));
+    }
+    expect(progress.status).toBe('dead');
+    expect(elapsed).toBeGreaterThan(86_400_000);
   });
 
   it('varies the pause by a tenth up and down', () => {

@@ -9,6 +9,9 @@ const MAX_HOST_PAUSE_MS = 3_600_000;
 /** Pauses vary by this share up and down, so that deliveries that failed together do not return together. */
 const JITTER = 0.1;
 
+/** Failures in a row that are this host's own fault, at most: a name or a route that is gone for a day is the endpoint's. */
+const MAX_HOST_FAILURES = 33;
+
 /** How one attempt ended: `host` means that this host could not try. */
 export interface AttemptResult {
   outcome: 'delivered' | 'failed' | 'gone' | 'host';
@@ -29,6 +32,11 @@ export interface DeliveryProgress {
   hostFailures: number;
   nextAttemptAt: number | null;
   finishedAt: number | null;
+}
+
+/** Says whose fault a failure was: what this host fails for too long counts as the endpoint's. */
+export function outcomeFor(delivery: { hostFailures: number }, { outcome }: AttemptResult): AttemptResult['outcome'] {
+  return outcome === 'host' && delivery.hostFailures >= MAX_HOST_FAILURES ? 'failed' : outcome;
 }
 
 /**
@@ -53,16 +61,17 @@ export function afterAttempt(
     const jittered = Math.round(pauseMs * (1 - JITTER + 2 * JITTER * random()));
     return { status: 'pending', attempts, step, hostFailures, nextAttemptAt: now + jittered, finishedAt: null };
   };
-  if (result.outcome === 'delivered') return ended('delivered');
-  if (result.outcome === 'gone' || !delivery.retries) return ended('dead');
-  if (result.outcome === 'host') {
+  const outcome = outcomeFor(delivery, result);
+  if (outcome === 'delivered') return ended('delivered');
+  if (outcome === 'gone' || !delivery.retries) return ended('dead');
+  if (outcome === 'host') {
     const pauseMs = Math.min(MAX_HOST_PAUSE_MS, FIRST_HOST_PAUSE_MS * 2 ** Math.min(20, delivery.hostFailures));
     return again(delivery.step, delivery.hostFailures + 1, pauseMs);
   }
   const step = delivery.step + 1;
   const pauseMs = schedule[step];
   if (pauseMs === undefined) return ended('dead');
-  const progress = again(step, 0, pauseMs);
+  const progress = again(step, result.outcome === 'host' ? delivery.hostFailures : 0, pauseMs);
   // Never earlier than asked for: jitter is for the pauses of our own choice.
   const earliest = now + Math.min(MAX_RETRY_AFTER_MS, result.retryAfterMs ?? 0);
   return { ...progress, nextAttemptAt: Math.max(progress.nextAttemptAt ?? 0, earliest) };

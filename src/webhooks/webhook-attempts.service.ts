@@ -1,4 +1,4 @@
-import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { In, type EntityManager, type Repository } from 'typeorm';
 import { Batcher } from '../common/batcher.js';
@@ -8,7 +8,7 @@ import { JobHandler, OnDeadJob } from '../jobs/job-handler.js';
 import { JobQueue } from '../jobs/job-queue.service.js';
 import type { JobContext, JobTypes } from '../jobs/job-types.js';
 import { JobWorker } from '../jobs/job-worker.service.js';
-import { afterAttempt, MAX_FAILING_MS, type AttemptResult } from './delivery-schedule.js';
+import { afterAttempt, MAX_FAILING_MS, outcomeFor, type AttemptResult } from './delivery-schedule.js';
 import { signedHeaders } from './signature.js';
 import { WebhookClient } from './webhook-client.js';
 import { WebhookAttempt, WebhookDelivery } from './webhook-delivery.entity.js';
@@ -25,6 +25,13 @@ declare module '../jobs/job-types.js' {
   }
 }
 
+/** What an attempt says about its endpoint. */
+interface Verdict {
+  endpointId: string;
+  url: string;
+  outcome: AttemptResult['outcome'];
+}
+
 /** What an attempt needs to know. */
 interface Loaded {
   delivery: WebhookDelivery;
@@ -38,6 +45,8 @@ const RECORDING_PAUSE_MS = 5;
 interface Recorded {
   deliveryId: string;
   number: number;
+  /** Where it went; undefined for an attempt that was not made. */
+  url?: string;
   result: AttemptResult;
 }
 
@@ -48,7 +57,7 @@ interface Recorded {
  * A crash between the request and that transaction makes the attempt again, under the same `webhook-id`.
  */
 @Injectable()
-export class WebhookAttempts implements OnApplicationShutdown {
+export class WebhookAttempts implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly loader = new Batcher<string, Loaded | undefined>((ids) => this.load(ids), 0);
   private readonly recorder = new Batcher<Recorded>(async (batch) => {
     await this.unitOfWork.run((tx) => this.write(tx, batch));
@@ -77,7 +86,7 @@ export class WebhookAttempts implements OnApplicationShutdown {
     const result = await this.client.send({ url: endpoint.url, headers: signedHeaders(message), body, signal });
     // Given up by a shutdown: the next process makes this attempt.
     signal.throwIfAborted();
-    await this.recorder.add({ deliveryId, number: attempt, result });
+    await this.recorder.add({ deliveryId, number: attempt, url: endpoint.url, result });
   }
 
   /** An attempt that could not even be made, or was discarded: the delivery goes on without it, or ends. */
@@ -88,6 +97,13 @@ export class WebhookAttempts implements OnApplicationShutdown {
     await this.unitOfWork.run((tx) =>
       this.write(tx, [{ deliveryId, number: attempt, result: { ...result, error: reason } }]),
     );
+  }
+
+  /** Jobs that were kept in memory went with the process before: the deliveries they were for get new ones. */
+  async onApplicationBootstrap(): Promise<void> {
+    if (this.config.JOBS_STORE !== 'memory') return;
+    const pending = await this.deliveries.findBy({ status: 'pending' });
+    await this.submitAttempts(pending, Date.now());
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -114,18 +130,17 @@ export class WebhookAttempts implements OnApplicationShutdown {
     const deliveries = new Map((await tx.findBy(WebhookDelivery, { id: In(ids) })).map((row) => [row.id, row]));
     const changed: WebhookDelivery[] = [];
     const attempts: Partial<WebhookAttempt>[] = [];
-    const verdicts = new Map<string, AttemptResult[]>();
-    for (const { deliveryId, number, result } of batch) {
+    const verdicts: Verdict[] = [];
+    for (const { deliveryId, number, url, result } of batch) {
       const delivery = deliveries.get(deliveryId);
       if (delivery?.status !== 'pending' || delivery.attempts + 1 !== number) continue;
       const { at, durationMs, status, response, error } = result;
       attempts.push({ deliveryId, number, at, durationMs, status, response, error });
+      const outcome = outcomeFor(delivery, result);
+      // A test says nothing about the endpoint's health.
+      if (delivery.retries && url !== undefined) verdicts.push({ endpointId: delivery.endpointId, url, outcome });
       Object.assign(delivery, afterAttempt(delivery, result, this.config.WEBHOOK_RETRY_SCHEDULE, now, Math.random));
       changed.push(delivery);
-      // A test says nothing about the endpoint's health.
-      if (delivery.retries) {
-        verdicts.set(delivery.endpointId, [...(verdicts.get(delivery.endpointId) ?? []), result]);
-      }
     }
     if (changed.length === 0) return;
     await tx.upsert(WebhookDelivery, changed, ['id']);
@@ -150,15 +165,13 @@ export class WebhookAttempts implements OnApplicationShutdown {
   }
 
   /** Keeps each endpoint's health; one that is gone, or fails for too long, is disabled. */
-  private async judge(
-    tx: EntityManager,
-    verdicts: ReadonlyMap<string, readonly AttemptResult[]>,
-    now: number,
-  ): Promise<void> {
-    const endpoints = await tx.findBy(WebhookEndpoint, { id: In([...verdicts.keys()]) });
-    for (const { id, failingSince } of endpoints) {
-      const results = verdicts.get(id) ?? [];
-      const outcomes = new Set(results.map(({ outcome }) => outcome));
+  private async judge(tx: EntityManager, verdicts: readonly Verdict[], now: number): Promise<void> {
+    const ids = [...new Set(verdicts.map(({ endpointId }) => endpointId))];
+    const endpoints = await tx.findBy(WebhookEndpoint, { id: In(ids) });
+    for (const { id, url, failingSince } of endpoints) {
+      // What an address answered that is no longer the endpoint's says nothing about the one that is.
+      const relevant = verdicts.filter((verdict) => verdict.endpointId === id && verdict.url === url);
+      const outcomes = new Set(relevant.map(({ outcome }) => outcome));
       if (outcomes.has('gone')) await this.endpoints.disable(tx, id, 'The receiver answered 410 Gone');
       else if (outcomes.has('delivered')) {
         if (failingSince !== null) await tx.update(WebhookEndpoint, { id }, { failingSince: null });

@@ -1,8 +1,9 @@
-import { lookup, type LookupAddress, type LookupOptions } from 'node:dns';
+import type { LookupAddress, LookupOptions } from 'node:dns';
 import { isIP } from 'node:net';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { refusalOf, type AddressRange } from './address-policy.js';
 import { parseRetryAfter, type AttemptResult } from './delivery-schedule.js';
+import { NameResolver, type Resolve } from './name-resolver.js';
 
 const MAX_RESPONSE_BYTES = 1024;
 /** The rest of a longer answer is read up to here, so that its connection can be used again. */
@@ -12,6 +13,8 @@ const KEEP_ALIVE_MS = 4000;
 /** Failures that say that this host cannot reach anybody: no name server, no route, no port or file handle left. */
 const HOST_FAULTS = new Set([
   'EAI_AGAIN',
+  'ESERVFAIL',
+  'ETIMEOUT',
   'EAI_MEMORY',
   'EAI_SYSTEM',
   'ENETDOWN',
@@ -23,16 +26,6 @@ const HOST_FAULTS = new Set([
   'ENOBUFS',
   'ENOMEM',
 ]);
-
-/** Resolves a name to all its addresses. */
-export type Resolve = (
-  hostname: string,
-  options: LookupOptions,
-  callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
-) => void;
-
-const resolveBySystem: Resolve = (hostname, options, callback) =>
-  lookup(hostname, { ...options, all: true }, callback as never);
 
 /** Thrown where a webhook may not go: the address is not public and nobody allowed it. */
 export class AddressRefusedError extends Error {
@@ -58,12 +51,12 @@ export class WebhookClient {
 
   constructor(
     private readonly options: { timeoutMs: number; allowed: readonly AddressRange[] },
-    private readonly resolve: Resolve = resolveBySystem,
+    private readonly resolve: Resolve = new NameResolver().resolve,
   ) {
     const connect = buildConnector({
       timeout: options.timeoutMs,
       allowH2: false,
-      lookup: (hostname, lookupOptions, callback) => this.lookup(hostname, lookupOptions, callback),
+      lookup: (hostname, lookupOptions, callback) => void this.lookup(hostname, lookupOptions, callback),
     });
     this.agent = new Agent({
       keepAliveTimeout: KEEP_ALIVE_MS,
@@ -80,9 +73,13 @@ export class WebhookClient {
   async refusalOf(url: string): Promise<string | undefined> {
     const { hostname } = new URL(url);
     if (isIP(hostname.replace(/^\[|\]$/g, ''))) return this.refusalOfLiteral(hostname);
-    return new Promise((done) => {
-      this.lookup(hostname, {}, (error) => done(error instanceof AddressRefusedError ? error.message : undefined));
-    });
+    try {
+      await this.addressesOf(hostname);
+    } catch (error) {
+      if (error instanceof AddressRefusedError) return error.message;
+      // A name that does not resolve now may do so later: that is looked at with every connection.
+    }
+    return undefined;
   }
 
   /** Makes one attempt. It never throws: whatever happens is a result. */
@@ -125,23 +122,28 @@ export class WebhookClient {
     return isIP(hostname.replace(/^\[|\]$/g, '')) ? refusalOf(hostname, this.options.allowed) : undefined;
   }
 
-  private lookup(
+  private async addressesOf(hostname: string): Promise<LookupAddress[]> {
+    const addresses = await this.resolve(hostname);
+    // A name that also points inside is an attack or a mistake: it is refused as a whole.
+    for (const { address } of addresses) {
+      const refusal = refusalOf(address, this.options.allowed);
+      if (refusal !== undefined) throw new AddressRefusedError(`${hostname}: ${refusal}`);
+    }
+    return addresses;
+  }
+
+  /** Answers `net.connect`, which connects to what it is told here and to nothing else. */
+  private async lookup(
     hostname: string,
-    options: LookupOptions,
-    callback: (error: Error | null, addresses: LookupAddress[] | string, family?: number) => void,
-  ): void {
-    this.resolve(hostname, options, (error, addresses) => {
-      if (error) return callback(error, []);
-      // A name that also points inside is an attack or a mistake: it is refused as a whole.
-      for (const { address } of addresses) {
-        const refusal = refusalOf(address, this.options.allowed);
-        if (refusal !== undefined) return callback(new AddressRefusedError(`${hostname}: ${refusal}`), []);
-      }
-      const [first] = addresses;
-      if (!first) return callback(Object.assign(new Error(`${hostname} has no address`), { code: 'ENOTFOUND' }), []);
-      if (options.all) callback(null, addresses);
-      else callback(null, first.address, first.family);
-    });
+    { all }: LookupOptions,
+    callback: (error: Error | null, address: string | LookupAddress[], family?: number) => void,
+  ): Promise<void> {
+    const outcome = await this.addressesOf(hostname).catch((error: Error) => error);
+    if (outcome instanceof Error) return callback(outcome, []);
+    if (all) return callback(null, outcome);
+    const [first] = outcome;
+    if (first) callback(null, first.address, first.family);
+    else callback(Object.assign(new Error(`${hostname} has no address`), { code: 'ENOTFOUND' }), []);
   }
 }
 

@@ -191,12 +191,17 @@ export class WebhookDeliveries implements OnModuleInit {
   }
 
   private async send(tx: EntityManager, deliveries: WebhookDelivery[], now: number): Promise<void> {
-    // An endpoint may have been deleted since it was read.
+    // An endpoint may have been deleted or disabled since it was read; a test goes to a disabled one too.
     const ids = [...new Set(deliveries.map(({ endpointId }) => endpointId))];
-    const there = new Set(
-      (await tx.find(WebhookEndpoint, { where: { id: In(ids) }, select: { id: true } })).map(({ id }) => id),
-    );
-    const wanted = deliveries.filter(({ endpointId }) => there.has(endpointId));
+    const endpoints = await tx.find(WebhookEndpoint, {
+      where: { id: In(ids) },
+      select: { id: true, disabledAt: true },
+    });
+    const disabledAt = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint.disabledAt]));
+    const wanted = deliveries.filter(({ endpointId, retries }) => {
+      const disabled = disabledAt.get(endpointId);
+      return disabled === null || (disabled !== undefined && !retries);
+    });
     if (wanted.length === 0) return;
     for (let at = 0; at < wanted.length; at += INSERT_BATCH) {
       await tx.insert(WebhookDelivery, wanted.slice(at, at + INSERT_BATCH));

@@ -111,7 +111,8 @@ export class WebhookEndpoints {
     await this.get(id);
     if (url !== undefined) await this.refuseUnreachable(url);
     const changes = {
-      ...(url !== undefined && { url }),
+      // A new address has failed nothing yet.
+      ...(url !== undefined && { url, failingSince: null }),
       ...(events && { events: checkFilters(events) }),
       ...(description !== undefined && { description }),
     };
@@ -123,7 +124,9 @@ export class WebhookEndpoints {
       }
       if (enabled === false) await this.disable(tx, id, 'Disabled by an admin');
     });
-    const changed = [...Object.keys(changes), ...(enabled === undefined ? [] : ['enabled'])];
+    const changed = Object.entries({ url, events, description, enabled }).flatMap(([name, value]) =>
+      value === undefined ? [] : [name],
+    );
     this.logger.log({ msg: `webhook endpoint ${id} was changed`, endpointId: id, changed });
     return this.get(id);
   }
@@ -137,7 +140,8 @@ export class WebhookEndpoints {
     await tx.update(
       WebhookDelivery,
       { endpointId: id, status: 'pending' },
-      { status: 'dead', nextAttemptAt: null, finishedAt: now },
+      // The number is used up, so that an answer to a request that is still open is not taken for a later one's.
+      { status: 'dead', nextAttemptAt: null, finishedAt: now, attempts: () => 'attempts + 1' },
     );
     await this.queue.discardGroup('webhook.attempt', id);
     this.unitOfWork.afterCommit(() => {
@@ -159,7 +163,7 @@ export class WebhookEndpoints {
    * Gives an endpoint a new secret; the one before it signs as well for a while.
    *
    * @returns the new secret, which is never shown again, and when the overlap ends.
-   * @throws AppError NOT_FOUND
+   * @throws AppError NOT_FOUND; CONFLICT while the overlap of an earlier rotation lasts, unless this one has none.
    */
   async rotateSecret(
     id: string,
@@ -170,6 +174,10 @@ export class WebhookEndpoints {
     await this.unitOfWork.run(async (tx) => {
       const endpoint = await tx.findOneBy(WebhookEndpoint, { id });
       if (!endpoint) throw noSuchEndpoint();
+      if (overlapHours > 0 && (endpoint.previousSecretUntil ?? 0) > now) {
+        const message = 'The secret before this one still signs: wait, or end its overlap with {"overlapHours":0}';
+        throw new AppError('CONFLICT', message, [{ code: 'ROTATION_UNDER_WAY', message }]);
+      }
       const change = { secret: this.cipher.encrypt(secret, id), previousSecret: endpoint.secret, previousSecretUntil };
       await tx.update(WebhookEndpoint, { id }, { ...change, updatedAt: now });
     });

@@ -22,7 +22,7 @@ const WRITING_MS = 15_000;
       'webhook.attempt': ({ WEBHOOK_TIMEOUT_MS }) => ({
         timeoutMs: WEBHOOK_TIMEOUT_MS + WRITING_MS,
         // Requests wait for others more than they work: many may, few of them for the same receiver.
-        concurrency: 500,
+        concurrency: 1000,
         groupConcurrency: 20,
       }),
       'webhook.replay': { concurrency: 1 },

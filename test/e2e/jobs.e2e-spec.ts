@@ -31,6 +31,7 @@ interface Run extends JobContext {
 /** What the handlers do next; every test says so for itself. */
 let work: (run: Run) => unknown;
 let slow: (run: Run) => unknown;
+let onDeath: () => unknown;
 /** Every call of a handler, in order. */
 let runs: Inbox<Run>;
 let deaths: string[];
@@ -59,8 +60,9 @@ class Handlers {
     await work({ name, ...job });
   }
   @OnDeadJob('test.fragile')
-  onDead({ name }: { name: string }, reason: string): void {
+  onDead({ name }: { name: string }, reason: string): unknown {
     deaths.push(`${name}: ${reason}`);
+    return onDeath();
   }
   @DurableReader({ name: 'test', events: ['login.failed', 'user.registered'] })
   onEvent(event: DomainEvent<'login.failed' | 'user.registered'>): void {
@@ -109,7 +111,7 @@ describe.each(['database', 'memory'] as const)('the job queue, JOBS_STORE=%s', (
   });
   beforeEach(() => {
     [runs, deaths, events] = [new Inbox(), [], []];
-    work = slow = () => undefined;
+    work = slow = onDeath = () => undefined;
   });
   afterEach(() => worker.idle());
   afterAll(() => server.close());
@@ -299,12 +301,16 @@ describe.each(['database', 'memory'] as const)('the job queue, JOBS_STORE=%s', (
     const first = await submit('only', { uniqueKey: 'k' });
     await runs.next();
     expect(await submit('only again', { uniqueKey: 'k' })).toBe(first);
+    if (store === 'database') {
+      const [one, two] = await Promise.all([submit('x', { uniqueKey: 'k3' }), submit('x', { uniqueKey: 'k3' })]);
+      expect(one).toBe(two);
+    }
     const bulk = [1, 2].map((n) => ({ payload: { name: `bulk ${n}` }, options: { uniqueKey: 'k2' } }));
     await queue.submitAll('test.work', bulk);
     held.open();
     await runs.next(({ name }) => name === 'bulk 1');
     await worker.idle();
-    expect(names()).toEqual(['only', 'bulk 1']);
+    expect(names().filter((name) => name !== 'x')).toEqual(['only', 'bulk 1']);
     expect(await submit('free again', { uniqueKey: 'k' })).not.toBe(first);
     await worker.idle();
   });
@@ -391,6 +397,74 @@ describe.each(['database', 'memory'] as const)('the job queue, JOBS_STORE=%s', (
     settle.mockRestore();
   });
 
+  it('remembers what waited in a transaction that failed, whoever wakes it next', async () => {
+    const jobs = server.app.get(JobStore);
+    const claim = jobs.claim.bind(jobs);
+    let failures = 0;
+    const spy = vi.spyOn(jobs, 'claim').mockImplementation(async (tx, lane, limit, now) => {
+      const claimed = await claim(tx, lane, limit, now);
+      // The second lane of the cycle fails, after the first one was claimed.
+      if (lane.type === 'test.grouped' && failures === 0) {
+        failures += 1;
+        throw new Error('disk trouble');
+      }
+      return claimed;
+    });
+    await server.app.get(UnitOfWork).run(async () => {
+      await submit('first lane');
+      await queue.submit('test.grouped', { name: 'second lane' });
+    });
+    await expect.poll(() => failures, { interval: 5 }).toBe(1);
+    await queue.submit('test.grouped', { name: 'wakes the worker' });
+    await runs.next(({ name }) => name === 'wakes the worker');
+    await expect.poll(names, { interval: 5 }).toContain('first lane');
+    spy.mockRestore();
+  });
+
+  it('ends an attempt whatever its handler throws', async () => {
+    const thrown = [
+      Object.create(null),
+      {
+        toString: () => {
+          throw new Error('worse');
+        },
+      },
+      undefined,
+      'text',
+    ];
+    work = ({ attempt }) => {
+      throw thrown[attempt - 1];
+    };
+    for (const options of [{}, {}]) await submit('odd', options);
+    for (let n = 0; n < 6; n += 1) await runs.next();
+    await worker.idle();
+    const dead = await queue.list({ state: 'dead', type: 'test.work', limit: 10 });
+    expect(dead.map(({ history }) => history?.map(({ error }) => typeof error))).toEqual([
+      ['string', 'string', 'string'],
+      ['string', 'string', 'string'],
+    ]);
+    for (const { id } of dead) await queue.discard(id);
+  });
+
+  it('lets a job that follows a dead one be submitted where that is told', async () => {
+    const units = server.app.get(UnitOfWork);
+    work = ({ name }) => {
+      if (name === 'dies') throw new Error('broken');
+    };
+    onDeath = () => units.run(() => queue.submit('test.work', { name: 'follows' }, { uniqueKey: 'follows' }));
+    const id = await queue.submit('test.fragile', { name: 'dies' });
+    // Another unit asks for a unique key at the same time: neither waits for the other for ever.
+    await Promise.all(
+      Array.from({ length: 20 }, (_, n) =>
+        units.run(() => submit('asks', { uniqueKey: `asks ${n}`, delayMs: 60_000 })),
+      ),
+    );
+    await runs.next(({ name }) => name === 'follows');
+    await worker.idle();
+    await queue.discard(id);
+    for (const { id: waiting } of await queue.list({ state: 'pending', limit: 50 })) await queue.discard(waiting);
+  });
+
   it('is closed to everybody but admins, and answers nonsense in the contract’s shape', async () => {
     const user = await server.api.register();
     for (const path of ['/jobs', '/jobs/stats', '/jobs/x']) {
@@ -468,7 +542,7 @@ describe('the job queue across a restart', () => {
   };
   beforeEach(async () => {
     [runs, deaths, events] = [new Inbox(), [], []];
-    work = slow = () => undefined;
+    work = slow = onDeath = () => undefined;
     server = await TestServer.start({ SHUTDOWN_GRACE_MS: '400' }, [TestModule]);
     bind();
     await worker.idle();
@@ -560,6 +634,18 @@ describe('the job queue across a restart', () => {
     expect(await queue.get(id)).toMatchObject({ state: 'dead', crashes: 3 });
     expect(deaths).toEqual(['killer: The process ended during this attempt']);
     expect(runs.all.map(({ name }) => name)).not.toContain('killer');
+  });
+
+  it('leaves jobs of a type that nobody handles any more alone, until somebody does', async () => {
+    const [id = ''] = await crash(['orphan'], 1);
+    await worker.idle();
+    await server.app.close();
+    const orphan = { type: 'gone.type', state: 'processing' as const, lease: 'gone', finishedAt: null };
+    await server.restartAfter((app) => app.get(UnitOfWork).run((tx) => tx.update(JobRow, { id }, orphan)));
+    bind();
+    await worker.idle();
+    expect(await queue.get(id)).toMatchObject({ state: 'failed', crashes: 2 });
+    await queue.discard(id);
   });
 
   it('removes what ended long ago, and nothing else', async () => {

@@ -105,6 +105,18 @@ describe('mail through a server', () => {
     await queue.discard(id);
   });
 
+  it('tries again when the server refuses the sender, which is for the operator to mend', async () => {
+    mails.sender = () => 530;
+    const id = await send('later@example.com');
+    await settled(server);
+    expect(await queue.get(id)).toMatchObject({
+      state: 'failed',
+      history: [{ error: expect.stringContaining('530') }],
+    });
+    mails.sender = () => 'take';
+    await untilState(id, 'completed');
+  });
+
   it('tries again after the server hung up, and the mail is told by its Message-ID', async () => {
     const tries = () => mails.offered.all.filter((id) => id.includes(job)).length;
     mails.data = () => (tries() === 1 ? 'drop' : 'take');
@@ -142,7 +154,8 @@ describe('mail without a server', () => {
     const folder = join(dirname(server.app.get(Config).DATABASE_URL.file), 'mail');
     const [file = ''] = await readdir(folder);
     expect(await readFile(join(folder, file), 'utf8')).toContain('Subject: Your password was changed');
-    const list = await fetch(`${server.url}/dev/mail`);
+    const list = await fetch(`${server.url}/dev/mail`, { headers: { Origin: 'https://evil.example' } });
+    expect(list.headers.get('access-control-allow-origin')).toBeNull();
     expect([list.status, list.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
     const link = /href="(\/dev\/mail\/[^"]+)"/.exec(await list.text())?.[1] ?? '';
     const page = await (await fetch(`${server.url}${link}`)).text();

@@ -136,6 +136,22 @@ describe('the process', () => {
     await new Api(`${again.url}/api/v1`).login({ email: 'late@example.com', password: 'Correct-horse-1' });
   });
 
+  it('does not wait for a client that never finishes its request', async () => {
+    const server = await start({ SHUTDOWN_GRACE_MS: '1000' });
+    const sockets = ['POST /api/v1/auth/login HTTP/1.1\r\nContent-Length: 9\r\nHost: x\r\n\r\n{', 'GET /heal'].map(
+      (text) => {
+        const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+        socket.on('error', () => undefined);
+        socket.write(text);
+        return socket;
+      },
+    );
+    await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+    // Answered on a connection of its own: the server has read what the others wrote before.
+    await new Api(`${server.url}/api/v1`).get('/events');
+    expect(await server.stop('SIGTERM')).toEqual({ code: 0, signal: null });
+  });
+
   it('logs every request with its id, and no token, password or address of an account', async () => {
     const server = await start({ LOG_LEVEL: 'trace' });
     const api = new Api(`${server.url}/api/v1`);

@@ -2,7 +2,8 @@ import type { LookupAddress } from 'node:dns';
 import { isIPv6 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { WebhookClient, type Resolve } from '../../src/webhooks/webhook-client.js';
+import type { Resolve } from '../../src/webhooks/name-resolver.js';
+import { WebhookClient } from '../../src/webhooks/webhook-client.js';
 import { Receiver } from '../support/receiver.js';
 import { ADMIN, TestServer } from '../support/server.js';
 
@@ -77,8 +78,8 @@ const ODD = [
 const familyOf = (address: string): LookupAddress => ({ address, family: isIPv6(address) ? 6 : 4 });
 const resolvesTo =
   (...addresses: string[]): Resolve =>
-  (_hostname, _options, callback) =>
-    callback(null, addresses.map(familyOf));
+  () =>
+    Promise.resolve(addresses.map(familyOf));
 
 describe('where webhooks may go', () => {
   let receiver: Receiver;
@@ -117,9 +118,9 @@ describe('where webhooks may go', () => {
   it('not to an address that a name has only since it was checked', async () => {
     // Public when it is registered and at the check; inside by the time of the connection, and for ever after.
     const asked: string[] = [];
-    const rebinding: Resolve = (hostname, _options, callback) => {
+    const rebinding: Resolve = (hostname) => {
       asked.push(hostname);
-      callback(null, [familyOf(asked.length === 1 ? '8.8.8.8' : '127.0.0.1')]);
+      return Promise.resolve([familyOf(asked.length === 1 ? '8.8.8.8' : '127.0.0.1')]);
     };
     const to = client(rebinding);
     expect(await to.refusalOf('http://rebind.example/')).toBeUndefined();
@@ -131,9 +132,9 @@ describe('where webhooks may go', () => {
 
   it('to the very address that was checked: it is asked for once a connection, and never again', async () => {
     const asked: string[] = [];
-    const once: Resolve = (hostname, _options, callback) => {
+    const once: Resolve = (hostname) => {
       asked.push(hostname);
-      callback(null, [familyOf(asked.length === 1 ? '127.0.0.1' : '10.0.0.1')]);
+      return Promise.resolve([familyOf(asked.length === 1 ? '127.0.0.1' : '10.0.0.1')]);
     };
     const result = await send(client(once, ['127.0.0.0/8']), `http://pinned.example:${port}/`);
     expect(result).toMatchObject({ outcome: 'delivered', status: 204 });
@@ -150,10 +151,11 @@ describe('where webhooks may go', () => {
   });
 
   it('and a name server or a route that is missing here is not the endpoint’s fault', async () => {
-    const failing = (code: string): Resolve => {
-      return (_hostname, _options, callback) => callback(Object.assign(new Error(code), { code }), []);
-    };
-    for (const code of ['EAI_AGAIN', 'ENETUNREACH']) {
+    const failing =
+      (code: string): Resolve =>
+      () =>
+        Promise.reject(Object.assign(new Error(code), { code }));
+    for (const code of ['EAI_AGAIN', 'ETIMEOUT', 'ENETUNREACH']) {
       expect(await send(client(failing(code)), 'http://receiver.example/')).toMatchObject({ outcome: 'host' });
     }
     expect(await send(client(failing('ENOTFOUND')), 'http://receiver.example/')).toMatchObject({ outcome: 'failed' });

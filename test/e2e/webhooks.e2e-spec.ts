@@ -2,11 +2,13 @@ import { createHmac } from 'node:crypto';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
+import { EventBus } from '../../src/events/event-bus.js';
 import { DurableReaders } from '../../src/jobs/durable-readers.service.js';
 import { JobQueue } from '../../src/jobs/job-queue.service.js';
 import { JobWorker } from '../../src/jobs/job-worker.service.js';
 import { WebhookClient } from '../../src/webhooks/webhook-client.js';
 import { WebhookEndpoint } from '../../src/webhooks/webhook-endpoint.entity.js';
+import { WebhookEndpoints } from '../../src/webhooks/webhook-endpoints.service.js';
 import type { Answer } from '../support/api.js';
 import { Receiver, type Answerer, type ReceivedRequest } from '../support/receiver.js';
 import { ADMIN, TestServer } from '../support/server.js';
@@ -190,6 +192,8 @@ describe('webhooks', () => {
     verify(during, rotated.body.data.secret as string);
     verify(during, own, 'x-webhook-signature-previous');
 
+    // The overlap that was promised is kept, unless it is ended on purpose.
+    expect((await server.api.post(`/webhooks/${id}/rotate-secret`, {}, token)).status).toBe(409);
     const again = await server.api.post(`/webhooks/${id}/rotate-secret`, { overlapHours: 0 }, token);
     await failLogin();
     const afterwards = await target.next();
@@ -331,6 +335,71 @@ describe('webhooks', () => {
     expect((await server.api.get(`/webhooks/${id}`, token)).body.data.failingSince).toBeNull();
   });
 
+  it('takes a page of events for many endpoints, more rows than one statement can hold', async () => {
+    const result = { outcome: 'delivered', at: 1, durationMs: 1, status: 200, response: null, error: null } as const;
+    const send = vi.spyOn(server.app.get(WebhookClient), 'send').mockResolvedValue({ ...result, retryAfterMs: null });
+    const url = 'http://127.0.0.1:9/';
+    const made = Array.from({ length: 30 }, () => endpoint(url, ['account.unlocked']));
+    await Promise.all(made);
+    const bus = server.app.get(EventBus);
+    // In one transaction, so that the reader finds them as one page: 6,000 deliveries.
+    await server.app.get(UnitOfWork).run(async () => {
+      for (let n = 0; n < 200; n += 1) await bus.publish('account.unlocked', { email: 'x@example.com' });
+    });
+    await server.app.get(DurableReaders).caughtUp();
+    await expect.poll(() => send.mock.calls.length, { timeout: 15_000 }).toBe(6000);
+    await settled();
+    send.mockRestore();
+  });
+
+  it('makes no delivery for an endpoint that was disabled while the page was read', async () => {
+    const target = await receiver();
+    const { id } = await endpoint(target.url);
+    const units = server.app.get(UnitOfWork);
+    const service = server.app.get(WebhookEndpoints);
+    const enabled = vi.spyOn(service, 'enabled').mockImplementationOnce(async () => {
+      const before = [await service.get(id)];
+      await units.run((tx) => service.disable(tx, id, 'meanwhile'));
+      return before;
+    });
+    await failLogin();
+    await settled();
+    expect(enabled).toHaveBeenCalled();
+    enabled.mockRestore();
+    expect(await deliveriesOf(id)).toEqual([]);
+    expect(target.received).toEqual([]);
+  });
+
+  it('takes no late answer of an old address for the new one’s', async () => {
+    const answers: (() => void)[] = [];
+    const old = await receiver((_, response) => void answers.push(() => response.writeHead(204).end()));
+    const fresh = await receiver(({ before }) => (before === 0 ? 500 : 200));
+    const { id } = await endpoint(old.url);
+    await failLogin();
+    await old.next();
+    await server.api.patch(`/webhooks/${id}`, { enabled: false }, token);
+    await server.api.patch(`/webhooks/${id}`, { enabled: true, url: fresh.url }, token);
+    const [delivery] = await deliveriesOf(id);
+    await server.api.post(`/webhooks/deliveries/${delivery.id}/redeliver`, undefined, token);
+    answers[0]?.();
+    await fresh.next(({ before }) => before === 1);
+    const delivered = await ended(id);
+    expect(delivered.attempts.map(({ status }: { status: number }) => status)).toEqual([500, 200]);
+  });
+
+  it('does not disable an endpoint for what its old address answers', async () => {
+    const answers: (() => void)[] = [];
+    const old = await receiver((_, response) => void answers.push(() => response.writeHead(410).end()));
+    const fresh = await receiver();
+    const { id } = await endpoint(old.url);
+    await failLogin();
+    await old.next();
+    await server.api.patch(`/webhooks/${id}`, { url: fresh.url }, token);
+    answers[0]?.();
+    expect(await ended(id)).toMatchObject({ status: 'dead', attempts: [{ status: 410 }] });
+    expect((await server.api.get(`/webhooks/${id}`, token)).body.data.status).toBe('enabled');
+  });
+
   it('refuses what it could not send, in the contract’s shape', async () => {
     const target = await receiver();
     const post = (body: object) =>
@@ -381,6 +450,34 @@ describe('webhooks', () => {
     const listed = [...first.items, ...second.items].map(({ id }: { id: string }) => id);
     expect(listed).toEqual(ids.toReversed());
     expect([first.hasMore, second.hasMore]).toEqual([true, false]);
+  });
+});
+
+describe('webhooks with jobs in memory', () => {
+  beforeAll(() => start({ JOBS_STORE: 'memory', SHUTDOWN_GRACE_MS: '400', WEBHOOK_RETRY_SCHEDULE: '0s,1h,20ms' }));
+  afterEach(cleanUp);
+  afterAll(() => server.close());
+
+  it('go on after a discarded attempt, and after a restart that forgot their jobs', async () => {
+    const target = await receiver(({ before }) => (before === 0 ? 500 : 200));
+    const { id } = await endpoint(target.url);
+    await failLogin();
+    await target.next();
+    await expect.poll(async () => (await server.app.get(JobQueue).stats()).pending).toBe(1);
+    const [waiting] = await server.app.get(JobQueue).list({ type: 'webhook.attempt', state: 'pending', limit: 1 });
+    expect((await server.api.delete(`/jobs/${waiting?.id}`, token)).status).toBe(204);
+    await target.next();
+    expect(await ended(id)).toMatchObject({ attempts: [{ status: 500 }, { error: 'Discarded by an admin' }, {}] });
+
+    target.answer = ({ headers }) => (headers['x-webhook-event'] === 'login.failed' ? 503 : 200);
+    await failLogin();
+    await target.next();
+    await expect.poll(async () => (await server.app.get(JobQueue).stats()).pending).toBe(1);
+    target.answer = () => 200;
+    await server.restart();
+    token = (await server.api.login(ADMIN)).accessToken;
+    await expect.poll(async () => (await server.app.get(JobQueue).stats()).pending).toBe(1);
+    expect((await deliveriesOf(id))[0]).toMatchObject({ status: 'pending', attempts: [{ status: 503 }] });
   });
 });
 

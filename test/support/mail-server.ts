@@ -18,7 +18,8 @@ export class MailServer {
   readonly inbox = new Inbox<ReceivedMail>();
   /** Every mail that was offered, taken or not: its Message-ID. */
   readonly offered = new Inbox<string>();
-  /** Asked for each recipient, and again once the mail is complete. */
+  /** Asked for the sender, for each recipient, and once the mail is complete. */
+  sender: () => Verdict = () => 'take';
   recipient: (address: string) => Verdict = () => 'take';
   data: (mail: ReceivedMail) => Verdict = () => 'take';
   private readonly server: SMTPServer;
@@ -27,6 +28,7 @@ export class MailServer {
     this.server = new SMTPServer({
       authOptional: true,
       disabledCommands: ['STARTTLS'],
+      onMailFrom: (_, session, callback) => this.decide(this.sender(), session, callback),
       onRcptTo: ({ address }, session, callback) => this.decide(this.recipient(address), session, callback),
       onData: (stream, session, callback) => {
         const chunks: Buffer[] = [];
