@@ -171,7 +171,7 @@ export class JobWorker implements BeforeApplicationShutdown, OnApplicationShutdo
     const wantsSuspect = this.state === 'running' && !this.suspect && this.suspectDueAt <= now;
     if (this.outcomes.length === 0 && claims.length === 0 && !wantsSuspect) return;
     let settled: Outcome[] = [];
-    let claimed: ClaimedJob[] = [];
+    const claimed: ClaimedJob[] = [];
     let suspect: ClaimedJob | undefined;
     let nextSuspectDue = Number.POSITIVE_INFINITY;
     try {
@@ -184,7 +184,7 @@ export class JobWorker implements BeforeApplicationShutdown, OnApplicationShutdo
           // The next one is due no earlier than the last one was, so that a busy lane does not always come first.
           const next = jobs.length < limit ? await this.store.nextDue(tx, lane) : jobs.at(-1)?.runAt;
           this.lanes.setDue(lane, next);
-          claimed = claimed.length > 0 ? [...claimed, ...jobs] : jobs;
+          claimed.push(...jobs);
         }
         if (wantsSuspect) suspect = await this.store.claimSuspect(tx, this.types, now);
         if (wantsSuspect && !suspect) nextSuspectDue = await this.store.nextSuspectDue(tx, this.types);
@@ -239,7 +239,9 @@ export class JobWorker implements BeforeApplicationShutdown, OnApplicationShutdo
       this.wake();
     });
     this.executions.add(execution);
-    slot.whenMyTurn(() => execution.start());
+    if (this.state === 'running') slot.whenMyTurn(() => execution.start());
+    // A shutdown began while the claim was under way.
+    else execution.giveBack();
     return execution;
   }
 
