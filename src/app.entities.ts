@@ -1,4 +1,5 @@
 import { Lockout } from './auth/lockout.entity.js';
+import { OneTimeToken } from './auth/one-time-token.entity.js';
 import { RefreshToken } from './auth/refresh-token.entity.js';
 import { EventCursor } from './events/event-cursor.entity.js';
 import { EventRow } from './events/event.entity.js';
@@ -17,6 +18,7 @@ export const entities = [
   Session,
   RefreshToken,
   Lockout,
+  OneTimeToken,
   WebhookEndpoint,
   WebhookDelivery,
   WebhookAttempt,

@@ -3,14 +3,28 @@ import { z } from 'zod';
 import { CurrentPrincipal, Public, type Principal } from '../common/principal.js';
 import { emailSchema, passwordSchema } from '../users/credentials.schema.js';
 import { AuthService, type TokenPair } from './auth.service.js';
+import { EmailVerification } from './email-verification.service.js';
+import { PasswordReset } from './password-reset.service.js';
 
 const credentials = z.strictObject({ email: emailSchema, password: passwordSchema });
+const verifyBody = z.strictObject({ token: z.string().min(1).max(512) });
+const forgotBody = z.strictObject({ email: emailSchema });
+const resetBody = z.strictObject({ token: z.string().min(1).max(512), password: passwordSchema });
 const refreshBody = z.strictObject({ refreshToken: z.string().min(1).max(512) });
+
+/** An answer that says what happened, and nothing else. */
+interface Message {
+  message: string;
+}
 
 /** The ways in and out. */
 @Controller('auth')
 export class AuthController {
-  constructor(private readonly auth: AuthService) {}
+  constructor(
+    private readonly auth: AuthService,
+    private readonly verification: EmailVerification,
+    private readonly passwords: PasswordReset,
+  ) {}
 
   @Public()
   @Post('register')
@@ -39,5 +53,36 @@ export class AuthController {
     @Body({ schema: refreshBody }) { refreshToken }: z.infer<typeof refreshBody>,
   ): Promise<void> {
     await this.auth.logout(principal, refreshToken);
+  }
+
+  @Public()
+  @Post('verify-email')
+  @HttpCode(200)
+  async verifyEmail(@Body({ schema: verifyBody }) { token }: z.infer<typeof verifyBody>): Promise<Message> {
+    await this.verification.verify(token);
+    return { message: 'The email address is verified' };
+  }
+
+  @Post('resend-verification')
+  @HttpCode(200)
+  async resendVerification(@CurrentPrincipal() { userId }: Principal): Promise<Message> {
+    await this.verification.send(userId);
+    return { message: 'Unless the address is verified already, a mail is on its way' };
+  }
+
+  @Public()
+  @Post('forgot-password')
+  @HttpCode(200)
+  async forgotPassword(@Body({ schema: forgotBody }) { email }: z.infer<typeof forgotBody>): Promise<Message> {
+    await this.passwords.request(email);
+    return { message: 'If the address has an account, a mail is on its way' };
+  }
+
+  @Public()
+  @Post('reset-password')
+  @HttpCode(200)
+  async resetPassword(@Body({ schema: resetBody }) { token, password }: z.infer<typeof resetBody>): Promise<Message> {
+    await this.passwords.reset(token, password);
+    return { message: 'The password is changed, and every session has ended' };
   }
 }

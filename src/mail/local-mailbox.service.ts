@@ -41,7 +41,7 @@ export class LocalMailbox extends MailTransport {
     await writeFile(`${file}.new`, message as Buffer);
     await rename(`${file}.new`, file);
     const place = this.config.isProduction ? file : `${this.publicUrl.get()}/dev/mail/${name}`;
-    this.logger.log(`mail for ${mail.to}: "${mail.subject}" ${place}`);
+    this.logger.log(`mail "${mail.subject}": ${place}`);
   }
 
   close(): void {

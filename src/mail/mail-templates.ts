@@ -2,6 +2,22 @@
 interface Content {
   subject: string;
   paragraphs: string[];
+  /** A page to open, with a token that belongs in no log: behind the `#`, browsers keep it to themselves. */
+  link?: { label: string; url: string };
+}
+
+/** A token that is sealed until the mail is made. */
+interface SealedToken {
+  sealedToken: string;
+  owner: string;
+}
+
+/** What templates need beside their data. */
+export interface TemplateTools {
+  /** Where people reach this service, without a slash at its end. */
+  publicUrl: string;
+  /** Opens a sealed token. */
+  open: (sealed: SealedToken) => string;
 }
 
 /** Facts about an event that a notice tells. */
@@ -29,7 +45,37 @@ const templates = {
       'If that was not you, somebody else has your account: reset the password at once, and tell whoever runs this service.',
     ],
   }),
-} satisfies Record<string, (data: never) => Content>;
+  'password-reset': (data: Occurrence): Content => ({
+    subject: 'Your password was reset',
+    paragraphs: [
+      'The password of your account was set anew through a mail to this address, and every session was ended.',
+      occurrence(data),
+      'If that was not you, somebody else reads your mail: change the password of your mailbox first.',
+    ],
+  }),
+  'email-changed': (data: Occurrence): Content => ({
+    subject: 'The address of your account was changed',
+    paragraphs: [
+      'Your account has another email address from now on, and this one gets no more mail.',
+      occurrence(data),
+      'If that was not you, somebody else has your account: tell whoever runs this service.',
+    ],
+  }),
+  'verify-email': (data: SealedToken, { publicUrl, open }: TemplateTools): Content => ({
+    subject: 'Verify your email address',
+    paragraphs: [
+      'Somebody made an account with this address, or changed it to this one. If that was you, confirm it within a day.',
+    ],
+    link: { label: 'Verify the address', url: `${publicUrl}/verify-email#token=${open(data)}` },
+  }),
+  'reset-password': (data: SealedToken, { publicUrl, open }: TemplateTools): Content => ({
+    subject: 'Reset your password',
+    paragraphs: [
+      'Somebody asked for a new password for your account. If that was you, choose one within an hour; if not, do nothing.',
+    ],
+    link: { label: 'Choose a new password', url: `${publicUrl}/reset-password#token=${open(data)}` },
+  }),
+} satisfies Record<string, (data: never, tools: TemplateTools) => Content>;
 
 type Templates = typeof templates;
 
@@ -47,12 +93,15 @@ export interface RenderedMail {
 }
 
 /** Renders a template; whatever the data holds is text, in HTML too. */
-export function render({ template, data }: TemplateUse): RenderedMail {
-  const { subject, paragraphs } = templates[template](data);
-  const body = paragraphs.map((paragraph) => `<p>${escapeHtml(paragraph)}</p>`).join('\n');
+export function render({ template, data }: TemplateUse, tools: TemplateTools): RenderedMail {
+  const make = templates[template] as (data: TemplateUse['data'], tools: TemplateTools) => Content;
+  const { subject, paragraphs, link } = make(data, tools);
+  const anchor = link && `<a href="${escapeHtml(link.url)}">${escapeHtml(link.label)}</a>`;
+  const body = [...paragraphs.map(escapeHtml), ...(anchor ? [anchor] : [])].map((html) => `<p>${html}</p>`).join('\n');
+  const text = [...paragraphs, ...(link ? [`${link.label}: ${link.url}`] : [])].join('\n\n');
   return {
     subject,
-    text: `${paragraphs.join('\n\n')}\n`,
+    text: `${text}\n`,
     html: `<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>${escapeHtml(subject)}</title></head>\n<body>\n${body}\n</body>\n</html>\n`,
   };
 }

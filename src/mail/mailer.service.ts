@@ -1,10 +1,12 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Config } from '../config/config.js';
+import { SecretCipher } from '../database/secret-cipher.service.js';
 import { JobHandler } from '../jobs/job-handler.js';
 import type { JobContext, JobTypes } from '../jobs/job-types.js';
 import { JobWorker } from '../jobs/job-worker.service.js';
 import { render, type TemplateUse } from './mail-templates.js';
 import { MailTransport } from './mail-transport.js';
+import { PublicUrl } from './public-url.service.js';
 
 declare module '../jobs/job-types.js' {
   interface JobTypes {
@@ -20,6 +22,8 @@ export class Mailer implements OnApplicationShutdown {
   constructor(
     private readonly config: Config,
     private readonly transport: MailTransport,
+    private readonly publicUrl: PublicUrl,
+    private readonly cipher: SecretCipher,
     private readonly worker: JobWorker,
   ) {
     this.domain = /@([^\s>]+)/.exec(config.MAIL_FROM)?.[1] ?? 'localhost';
@@ -32,7 +36,10 @@ export class Mailer implements OnApplicationShutdown {
       messageId: `<${job.id}@${this.domain}>`,
       from: this.config.MAIL_FROM,
       to,
-      ...render(use),
+      ...render(use, {
+        publicUrl: this.publicUrl.get(),
+        open: ({ sealedToken, owner }) => this.cipher.decrypt(sealedToken, owner),
+      }),
       headers: { 'Auto-Submitted': 'auto-generated' },
     });
   }

@@ -4,8 +4,10 @@ import { InjectRepository } from '@nestjs/typeorm';
 import type { EntityManager, Repository } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import type { Role } from '../common/principal.js';
+import { currentRequestContext } from '../common/request-context.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { EventBus } from '../events/event-bus.js';
+import { JobQueue } from '../jobs/job-queue.service.js';
 import { PasswordHasher } from './password-hasher.js';
 import { checkPassword } from './password-policy.js';
 import { Session } from './session.entity.js';
@@ -28,6 +30,7 @@ export class UsersService {
     private readonly events: EventBus,
     private readonly passwords: PasswordHasher,
     private readonly sessions: SessionsService,
+    private readonly queue: JobQueue,
   ) {}
 
   /**
@@ -112,8 +115,29 @@ export class UsersService {
         await this.refuseTaken(tx, email);
         await tx.update(User, { id }, { email, emailVerified: false, updatedAt });
         await this.events.publish('user.updated', { userId: id, fields: ['email'] });
+        // The new address gets its verification; the old one is told, in case this was somebody else.
+        const data = { at: new Date(updatedAt).toISOString(), ip: currentRequestContext()?.ip ?? null };
+        await this.queue.submit('mail.send', { to: user.email, template: 'email-changed', data });
       }
       return tx.findOneByOrFail(User, { id });
+    });
+  }
+
+  /** Marks an address as verified and publishes `email.verified`. Returns false when it is not the account's any more. */
+  async markVerified(id: string, email: string): Promise<boolean> {
+    return this.unitOfWork.run(async (tx) => {
+      const { affected } = await tx.update(User, { id, email }, { emailVerified: true, updatedAt: Date.now() });
+      if (affected) await this.events.publish('email.verified', { userId: id });
+      return affected === 1;
+    });
+  }
+
+  /** Sets a password without asking for the old one, ends every session and publishes `password.reset`. */
+  async resetPassword(id: string, passwordHash: string): Promise<void> {
+    await this.unitOfWork.run(async (tx) => {
+      await tx.update(User, { id }, { passwordHash, updatedAt: Date.now() });
+      await this.sessions.endAll(id);
+      await this.events.publish('password.reset', { userId: id });
     });
   }
 

@@ -55,9 +55,8 @@ describe('mail through a server', () => {
     for (const email of ['nobody@example.com', user.email]) {
       for (let n = 0; n < 2; n += 1) await server.api.post('/auth/login', { email, password: 'wrong' });
     }
-    const mail = await mails.inbox.next();
+    const mail = await mails.inbox.next(({ subject }) => subject === 'Your account was locked');
     expect(mail).toMatchObject({
-      subject: 'Your account was locked',
       from: { address: 'no-reply@mail.example', name: 'Example' },
       to: [{ address: user.email }],
       envelopeTo: [user.email],
@@ -73,12 +72,11 @@ describe('mail through a server', () => {
     const user = await server.api.register();
     const change = { password: 'Another-horse-2', currentPassword: user.password };
     expect((await server.api.patch('/users/me', change, user.accessToken)).status).toBe(200);
-    const mail = await mails.inbox.next(({ envelopeTo }) => envelopeTo.includes(user.email));
-    expect(mail.subject).toBe('Your password was changed');
+    const mail = await mails.inbox.next(({ subject }) => subject === 'Your password was changed');
+    expect(mail.envelopeTo).toEqual([user.email]);
     await settled(server);
-    const [job] = await queue.list({ type: 'mail.send', limit: 1 });
-    expect(mail.messageId).toBe(`<${job?.id}@mail.example>`);
-    expect(job?.state).toBe('completed');
+    const jobs = await queue.list({ type: 'mail.send', state: 'completed', limit: 50 });
+    expect(jobs.map(({ id }) => `<${id}@mail.example>`)).toContain(mail.messageId);
   });
 
   it('tries again after a 4xx, under the same Message-ID', async () => {
@@ -152,12 +150,12 @@ describe('mail without a server', () => {
     });
     await settled(server);
     const folder = join(dirname(server.app.get(Config).DATABASE_URL.file), 'mail');
-    const [file = ''] = await readdir(folder);
-    expect(await readFile(join(folder, file), 'utf8')).toContain('Subject: Your password was changed');
+    const files = await Promise.all((await readdir(folder)).map((file) => readFile(join(folder, file), 'utf8')));
+    expect(files.filter((text) => text.includes('Subject: Your password was changed'))).toHaveLength(1);
     const list = await fetch(`${server.url}/dev/mail`, { headers: { Origin: 'https://evil.example' } });
     expect(list.headers.get('access-control-allow-origin')).toBeNull();
     expect([list.status, list.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
-    const link = /href="(\/dev\/mail\/[^"]+)"/.exec(await list.text())?.[1] ?? '';
+    const link = /href="(\/dev\/mail\/[^"]+)">Your password was changed/.exec(await list.text())?.[1] ?? '';
     const page = await (await fetch(`${server.url}${link}`)).text();
     expect(page).toContain('<h1>Your password was changed</h1>');
     expect(page).toContain('reader@example.com');
@@ -177,7 +175,8 @@ describe('mail without a server', () => {
     await server.app.get(JobQueue).submit('mail.send', { to: 'reader@example.com', ...NOTICE });
     await settled(server);
     const folder = join(dirname(server.app.get(Config).DATABASE_URL.file), 'mail');
-    expect(await readdir(folder)).toHaveLength(1);
+    // This one, and the one that asks the first admin to verify its address.
+    expect(await readdir(folder)).toHaveLength(2);
     await server.close();
   });
 });
