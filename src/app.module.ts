@@ -1,5 +1,6 @@
 import { Module, type DynamicModule, type Type } from '@nestjs/common';
 import { entities } from './app.entities.js';
+import { AdminModule } from './admin/admin.module.js';
 import { AuthModule } from './auth/auth.module.js';
 import type { Config } from './config/config.js';
 import { ConfigModule } from './config/config.module.js';
@@ -28,6 +29,7 @@ export class AppModule {
         RealtimeModule,
         WebhooksModule,
         MailModule.forRoot(config),
+        AdminModule,
         HealthModule,
         ...extras,
       ],

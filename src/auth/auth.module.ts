@@ -42,6 +42,6 @@ import { RefreshTokensService } from './refresh-tokens.service.js';
     EmailVerification,
     PasswordReset,
   ],
-  exports: [Authenticator, AccountLookup],
+  exports: [Authenticator, AccountLookup, LockoutService],
 })
 export class AuthModule {}

@@ -1,5 +1,5 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
-import { LessThan } from 'typeorm';
+import { In, LessThan } from 'typeorm';
 import { Config } from '../config/config.js';
 import { Housekeeping } from '../database/housekeeping.service.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
@@ -60,6 +60,21 @@ export class LockoutService implements OnModuleInit {
       await tx.delete(Lockout, { email });
       if (before.lockedUntil !== null) await this.events.publish('account.unlocked', { email });
     });
+  }
+
+  /** Ends the lock of an address by an admin's hand and publishes `account.unlocked`, where there is one. */
+  async unlock(email: string): Promise<void> {
+    await this.recordSuccess(email);
+  }
+
+  /** Returns when the locks on some addresses end, in epoch milliseconds; those without one are left out. */
+  async locks(emails: string[], now: number): Promise<Map<string, number>> {
+    const found = await this.unitOfWork.run((tx) => tx.findBy(Lockout, { email: In(emails) }));
+    return new Map(
+      found.flatMap(({ email, lockedUntil }) =>
+        lockedUntil !== null && lockedUntil > now ? [[email, lockedUntil]] : [],
+      ),
+    );
   }
 
   private async find(email: string): Promise<Lockout | null> {

@@ -1,8 +1,11 @@
 import { createParamDecorator, SetMetadata, type ExecutionContext } from '@nestjs/common';
 import { AppError } from './app-error.js';
 
+/** Every role. */
+export const ROLE_NAMES = ['user', 'admin'] as const;
+
 /** What an account may do: `admin` sees and manages everything, `user` only what is its own. */
-export type Role = 'user' | 'admin';
+export type Role = (typeof ROLE_NAMES)[number];
 
 /** The authenticated caller of a request or the owner of a live connection. */
 export interface Principal {

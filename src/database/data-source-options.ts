@@ -3,10 +3,17 @@ import type { Database } from 'better-sqlite3';
 import { InitialSchema1764000000000 } from './migrations/1764000000000-initial-schema.js';
 import { Jobs1795500000000 } from './migrations/1795500000000-jobs.js';
 import { OneTimeTokens1795500000002 } from './migrations/1795500000002-one-time-tokens.js';
+import { BanReason1795500000003 } from './migrations/1795500000003-ban-reason.js';
 import { Webhooks1795500000001 } from './migrations/1795500000001-webhooks.js';
 
 /** Every migration, oldest first; a new one is added here by hand, after it was read. */
-const migrations = [InitialSchema1764000000000, Jobs1795500000000, Webhooks1795500000001, OneTimeTokens1795500000002];
+const migrations = [
+  InitialSchema1764000000000,
+  Jobs1795500000000,
+  Webhooks1795500000001,
+  OneTimeTokens1795500000002,
+  BanReason1795500000003,
+];
 
 /** Where the database is and how it is opened. */
 export interface DatabaseSettings {

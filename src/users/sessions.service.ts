@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import { LessThan, Not, type Repository } from 'typeorm';
+import { LessThan, MoreThan, Not, type Repository } from 'typeorm';
+import { AppError } from '../common/app-error.js';
 import type { Principal } from '../common/principal.js';
 import { currentRequestContext } from '../common/request-context.js';
 import { Config } from '../config/config.js';
 import { Housekeeping } from '../database/housekeeping.service.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
+import { EventBus } from '../events/event-bus.js';
 import { Session } from './session.entity.js';
 
 /** What a live session says about its owner. */
@@ -25,6 +27,7 @@ export class SessionsService implements OnModuleInit {
     private readonly unitOfWork: UnitOfWork,
     private readonly config: Config,
     private readonly housekeeping: Housekeeping,
+    private readonly events: EventBus,
   ) {}
 
   onModuleInit(): void {
@@ -73,6 +76,31 @@ export class SessionsService implements OnModuleInit {
     await this.unitOfWork.run(async (tx) => {
       await tx.delete(Session, { userId, ...(exceptSessionId !== undefined && { id: Not(exceptSessionId) }) });
       this.announce({ userId, exceptSessionId });
+    });
+  }
+
+  /** Lists the open sessions of an account, the one used last first. */
+  async list(userId: string): Promise<Session[]> {
+    return this.sessions.find({ where: { userId, expiresAt: MoreThan(Date.now()) }, order: { lastUsedAt: 'DESC' } });
+  }
+
+  /** Ends a session by its owner's hand and publishes `logout`. @throws AppError NOT_FOUND, for another's session too */
+  async endOwn(userId: string, sessionId: string): Promise<void> {
+    await this.unitOfWork.run(async (tx) => {
+      if (!(await tx.existsBy(Session, { id: sessionId, userId }))) {
+        throw new AppError('NOT_FOUND', 'There is no such session');
+      }
+      await this.end(sessionId);
+      await this.events.publish('logout', { userId });
+    });
+  }
+
+  /** Ends every session of an account but one by its owner's hand, and publishes a `logout` for each. */
+  async endOthers(userId: string, sessionId: string): Promise<void> {
+    await this.unitOfWork.run(async (tx) => {
+      const others = await tx.countBy(Session, { userId, id: Not(sessionId), expiresAt: MoreThan(Date.now()) });
+      await this.endAll(userId, sessionId);
+      for (let n = 0; n < others; n += 1) await this.events.publish('logout', { userId });
     });
   }
 

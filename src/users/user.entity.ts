@@ -1,9 +1,10 @@
-import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import type { Role } from '../common/principal.js';
 import { bigint } from '../database/columns.js';
 
 /** An account. */
 @Entity('users')
+@Index(['createdAt', 'id'])
 export class User {
   @PrimaryColumn({ type: 'text' })
   id: string;
@@ -28,6 +29,10 @@ export class User {
   /** Since when the account is banned; null while it is not. */
   @Column({ ...bigint, nullable: true })
   bannedAt: number | null;
+
+  /** What the admin gave as the reason. */
+  @Column({ type: 'text', nullable: true })
+  banReason: string | null;
 
   @Column(bigint)
   createdAt: number;

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { FirstAdmin } from './first-admin.service.js';
 import { MeController } from './me.controller.js';
+import { MySessionsController } from './my-sessions.controller.js';
 import { PasswordHasher } from './password-hasher.js';
 import { Session } from './session.entity.js';
 import { SessionsService } from './sessions.service.js';
@@ -11,7 +12,7 @@ import { UsersService } from './users.service.js';
 /** Accounts, their sessions and their passwords. */
 @Module({
   imports: [TypeOrmModule.forFeature([User, Session])],
-  controllers: [MeController],
+  controllers: [MeController, MySessionsController],
   providers: [UsersService, SessionsService, PasswordHasher, FirstAdmin],
   exports: [UsersService, SessionsService, PasswordHasher],
 })

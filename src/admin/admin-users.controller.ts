@@ -1,0 +1,131 @@
+import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
+import { z } from 'zod';
+import { LockoutService } from '../auth/lockout.service.js';
+import { AppError } from '../common/app-error.js';
+import { toPage, type Page } from '../common/pagination.js';
+import { CurrentPrincipal, ROLE_NAMES, Roles, type Principal } from '../common/principal.js';
+import { emailSchema, passwordSchema } from '../users/credentials.schema.js';
+import type { User } from '../users/user.entity.js';
+import { UsersService } from '../users/users.service.js';
+
+const role = z.enum(ROLE_NAMES);
+const listQuery = z.strictObject({
+  search: z.string().min(1).max(254).optional(),
+  role: role.optional(),
+  after: z.string().optional(),
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+});
+const createBody = z.strictObject({ email: emailSchema, password: passwordSchema, role: role.default('user') });
+const roleBody = z.strictObject({ role });
+const banBody = z.strictObject({ reason: z.string().min(1).max(500) });
+
+/** An account as admins see it; times in epoch ms. */
+interface AccountView extends Pick<
+  User,
+  'id' | 'email' | 'role' | 'emailVerified' | 'mfaEnabled' | 'bannedAt' | 'banReason' | 'createdAt' | 'updatedAt'
+> {
+  status: 'active' | 'banned';
+  /** Until when logins are refused after too many failures; null without a lock. */
+  lockedUntil: number | null;
+}
+
+/** Other people's accounts, for admins. */
+@Roles('admin')
+@Controller('admin/users')
+export class AdminUsersController {
+  constructor(
+    private readonly users: UsersService,
+    private readonly lockouts: LockoutService,
+  ) {}
+
+  @Get()
+  async list(
+    @Query({ schema: listQuery }) { after, limit, ...filter }: z.infer<typeof listQuery>,
+  ): Promise<Page<AccountView> & { total: number }> {
+    const cursor = after === undefined ? undefined : parseCursor(after);
+    const { users, total } = await this.users.list({ ...filter, after: cursor, limit: limit + 1 });
+    return { ...toPage(await this.toViews(users), limit, cursorOf), total };
+  }
+
+  @Post()
+  async create(
+    @Body({ schema: createBody }) { email, password, role: wanted }: z.infer<typeof createBody>,
+  ): Promise<AccountView> {
+    const { id } = await this.users.create(email, password, wanted);
+    return this.one(id);
+  }
+
+  @Get(':id')
+  async one(@Param('id') id: string): Promise<AccountView> {
+    return this.toView(await this.users.get(id));
+  }
+
+  @Patch(':id/role')
+  async setRole(
+    @Param('id') id: string,
+    @CurrentPrincipal() { userId }: Principal,
+    @Body({ schema: roleBody }) body: z.infer<typeof roleBody>,
+  ): Promise<AccountView> {
+    return this.toView(await this.users.setRole(id, body.role, userId));
+  }
+
+  @Post(':id/ban')
+  @HttpCode(200)
+  async ban(
+    @Param('id') id: string,
+    @CurrentPrincipal() { userId }: Principal,
+    @Body({ schema: banBody }) { reason }: z.infer<typeof banBody>,
+  ): Promise<AccountView> {
+    return this.toView(await this.users.ban(id, reason, userId));
+  }
+
+  @Post(':id/unban')
+  @HttpCode(200)
+  async unban(@Param('id') id: string): Promise<AccountView> {
+    return this.toView(await this.users.unban(id));
+  }
+
+  @Post(':id/unlock')
+  @HttpCode(200)
+  async unlock(@Param('id') id: string): Promise<AccountView> {
+    const { email } = await this.users.get(id);
+    await this.lockouts.unlock(email);
+    return this.one(id);
+  }
+
+  @Delete(':id')
+  @HttpCode(204)
+  async delete(@Param('id') id: string, @CurrentPrincipal() { userId }: Principal): Promise<void> {
+    await this.users.deleteOther(id, userId);
+  }
+
+  private async toView(user: User): Promise<AccountView> {
+    const [view] = await this.toViews([user]);
+    return view as AccountView;
+  }
+
+  private async toViews(users: User[]): Promise<AccountView[]> {
+    const emails = users.map(({ email }) => email);
+    const locks = await this.lockouts.locks(emails, Date.now());
+    return users.map(
+      ({ id, email, role: has, emailVerified, mfaEnabled, bannedAt, banReason, createdAt, updatedAt }) => {
+        const status = bannedAt === null ? 'active' : 'banned';
+        const about = { id, email, role: has, status, emailVerified, mfaEnabled, bannedAt, banReason } as const;
+        return { ...about, lockedUntil: locks.get(email) ?? null, createdAt, updatedAt };
+      },
+    );
+  }
+}
+
+function cursorOf({ createdAt, id }: AccountView): string {
+  return `${createdAt}.${id}`;
+}
+
+function parseCursor(text: string): { createdAt: number; id: string } {
+  const [, createdAt, id] = /^(\d{1,16})\.([\w-]{1,64})$/.exec(text) ?? [];
+  if (createdAt === undefined || id === undefined) {
+    const message = 'This was never a cursor of this list';
+    throw new AppError('VALIDATION', message, [{ field: 'after', code: 'CURSOR_UNKNOWN', message }]);
+  }
+  return { createdAt: Number(createdAt), id };
+}
