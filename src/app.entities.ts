@@ -1,3 +1,4 @@
+import { ApiKey } from './api-keys/api-key.entity.js';
 import { Lockout } from './auth/lockout.entity.js';
 import { OneTimeToken } from './auth/one-time-token.entity.js';
 import { RefreshToken } from './auth/refresh-token.entity.js';
@@ -19,6 +20,7 @@ export const entities = [
   RefreshToken,
   Lockout,
   OneTimeToken,
+  ApiKey,
   WebhookEndpoint,
   WebhookDelivery,
   WebhookAttempt,

@@ -1,6 +1,7 @@
 import { Module, type DynamicModule, type Type } from '@nestjs/common';
 import { entities } from './app.entities.js';
 import { AdminModule } from './admin/admin.module.js';
+import { ApiKeysModule } from './api-keys/api-keys.module.js';
 import { AuthModule } from './auth/auth.module.js';
 import type { Config } from './config/config.js';
 import { ConfigModule } from './config/config.module.js';
@@ -26,6 +27,7 @@ export class AppModule {
         JobsModule,
         UsersModule,
         AuthModule,
+        ApiKeysModule,
         RealtimeModule,
         WebhooksModule,
         MailModule.forRoot(config),

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { LockoutService } from '../auth/lockout.service.js';
 import { AppError } from '../common/app-error.js';
 import { toPage, type Page } from '../common/pagination.js';
-import { CurrentPrincipal, ROLE_NAMES, Roles, type Principal } from '../common/principal.js';
+import { AllowScope, CurrentPrincipal, ROLE_NAMES, Roles, type Principal } from '../common/principal.js';
 import { emailSchema, passwordSchema } from '../users/credentials.schema.js';
 import type { User } from '../users/user.entity.js';
 import { UsersService } from '../users/users.service.js';
@@ -31,6 +31,7 @@ interface AccountView extends Pick<
 
 /** Other people's accounts, for admins. */
 @Roles('admin')
+@AllowScope('users:manage')
 @Controller('admin/users')
 export class AdminUsersController {
   constructor(
@@ -38,6 +39,7 @@ export class AdminUsersController {
     private readonly lockouts: LockoutService,
   ) {}
 
+  @AllowScope('users:read')
   @Get()
   async list(
     @Query({ schema: listQuery }) { after, limit, ...filter }: z.infer<typeof listQuery>,
@@ -55,6 +57,7 @@ export class AdminUsersController {
     return this.one(id);
   }
 
+  @AllowScope('users:read')
   @Get(':id')
   async one(@Param('id') id: string): Promise<AccountView> {
     return this.toView(await this.users.get(id));

@@ -2,7 +2,16 @@ import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/com
 import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { AppError } from '../common/app-error.js';
-import { PUBLIC_ROUTE, ROLES, TOKEN_IN_QUERY, type AuthenticatedRequest, type Role } from '../common/principal.js';
+import {
+  ALLOWED_SCOPE,
+  PUBLIC_ROUTE,
+  ROLES,
+  TOKEN_IN_QUERY,
+  type AuthenticatedRequest,
+  type Principal,
+  type Role,
+  type Scope,
+} from '../common/principal.js';
 import { currentRequestContext } from '../common/request-context.js';
 import { Authenticator } from './authenticator.service.js';
 
@@ -21,18 +30,37 @@ export class AuthGuard implements CanActivate {
     const marked = (key: symbol) => this.reflector.getAllAndOverride<boolean | undefined>(key, targets) === true;
     if (marked(PUBLIC_ROUTE)) return true;
     const request = context.switchToHttp().getRequest<FastifyRequest & AuthenticatedRequest>();
-    const token = bearerToken(request) ?? (marked(TOKEN_IN_QUERY) ? queryToken(request) : undefined);
-    if (token === undefined) throw new AppError('UNAUTHORIZED', 'Authentication required');
-    request.principal = await this.authenticator.authenticate(token);
+    request.principal = await this.authenticate(request, marked(TOKEN_IN_QUERY));
     const origin = currentRequestContext();
     if (origin) {
       origin.actorId = request.principal.userId;
       origin.sessionId = request.principal.sessionId;
     }
+    const { scopes } = request.principal;
+    const scope = this.reflector.getAllAndOverride<Scope | undefined>(ALLOWED_SCOPE, targets);
+    if (scopes && (scope === undefined || !scopes.includes(scope))) {
+      const message = scope === undefined ? 'No API key may do this' : `The API key needs the scope ${scope}`;
+      throw new AppError('FORBIDDEN', message, [{ code: 'SCOPE_MISSING', message }]);
+    }
     const roles = this.reflector.getAllAndOverride<Role[] | undefined>(ROLES, targets);
     if (roles && !roles.includes(request.principal.role)) throw new AppError('FORBIDDEN', 'Not allowed');
     return true;
   }
+
+  /** By access token or by API key; a request that brings both is the token's. */
+  private async authenticate(request: FastifyRequest, tokenInQuery: boolean): Promise<Principal> {
+    const token = bearerToken(request) ?? (tokenInQuery ? queryToken(request) : undefined);
+    if (token !== undefined) return this.authenticator.authenticate(token);
+    const key = apiKey(request);
+    if (key !== undefined) return this.authenticator.authenticateKey(key);
+    throw new AppError('UNAUTHORIZED', 'Authentication required');
+  }
+}
+
+/** Reads `X-API-Key`. */
+function apiKey({ headers }: FastifyRequest): string | undefined {
+  const key = headers['x-api-key'];
+  return typeof key === 'string' ? key : undefined;
 }
 
 /** Reads `Authorization: Bearer <token>` (RFC 6750 §2.1). */

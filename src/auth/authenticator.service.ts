@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { AppError } from '../common/app-error.js';
 import type { Principal } from '../common/principal.js';
+import { ApiKeyLookup } from '../users/api-key-lookup.js';
 import { SessionsService, type EndedSessions } from '../users/sessions.service.js';
 import { AccessTokensService } from './access-tokens.service.js';
 
@@ -10,6 +11,7 @@ export class Authenticator {
   constructor(
     private readonly tokens: AccessTokensService,
     private readonly sessions: SessionsService,
+    private readonly keys: ApiKeyLookup,
   ) {}
 
   /**
@@ -26,8 +28,16 @@ export class Authenticator {
     return { ...owner, expiresAt };
   }
 
-  /** Returns a principal as it is now, or undefined when its session has ended. */
+  /** Returns the principal of an API key. @throws AppError UNAUTHORIZED, RATE_LIMITED */
+  async authenticateKey(rawKey: string): Promise<Principal> {
+    const principal = await this.keys.byKey(rawKey);
+    if (!principal) throw new AppError('UNAUTHORIZED', 'The API key is not valid, has expired or was revoked');
+    return principal;
+  }
+
+  /** Returns a principal as it is now, or undefined when its session or its key has ended. */
   async refresh(principal: Principal): Promise<Principal | undefined> {
+    if (principal.scopes) return this.keys.byId(principal.sessionId);
     const owner = await this.sessions.findOwner(principal.sessionId);
     return owner && { ...owner, expiresAt: principal.expiresAt };
   }

@@ -7,14 +7,23 @@ export const ROLE_NAMES = ['user', 'admin'] as const;
 /** What an account may do: `admin` sees and manages everything, `user` only what is its own. */
 export type Role = (typeof ROLE_NAMES)[number];
 
+/** What an API key can be allowed. */
+export const SCOPES = ['events:read', 'users:read', 'users:manage', 'webhooks:manage', 'jobs:manage'] as const;
+
+/** One thing that an API key can be allowed. */
+export type Scope = (typeof SCOPES)[number];
+
 /** The authenticated caller of a request or the owner of a live connection. */
 export interface Principal {
   userId: string;
   email: string;
   role: Role;
+  /** The session, or the API key that stands for one. */
   sessionId: string;
-  /** Epoch milliseconds at which the presented access token ends. */
+  /** Epoch milliseconds at which the presented access token or key ends. */
   expiresAt: number;
+  /** What an API key is allowed; undefined for a session, which may do all that its owner may. */
+  scopes?: readonly Scope[];
 }
 
 /** A request once the guard has seen it. */
@@ -39,6 +48,12 @@ export const ROLES = Symbol('roles');
 
 /** Closes a route, or every route of a controller, to callers of any other role: they are answered 403. */
 export const Roles = (...roles: Role[]) => SetMetadata(ROLES, roles);
+
+/** Metadata key under which {@link AllowScope} marks a route. */
+export const ALLOWED_SCOPE = Symbol('allowed scope');
+
+/** Opens a route, or every route of a controller, to API keys that have a scope; without it no key gets in. */
+export const AllowScope = (scope: Scope) => SetMetadata(ALLOWED_SCOPE, scope);
 
 /** Injects the authenticated caller into a route handler. */
 export const CurrentPrincipal = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {

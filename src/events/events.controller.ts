@@ -2,7 +2,7 @@ import { Controller, Get, Param, Query } from '@nestjs/common';
 import { z } from 'zod';
 import { AppError } from '../common/app-error.js';
 import { toPage, type Page } from '../common/pagination.js';
-import { CurrentPrincipal, type Principal } from '../common/principal.js';
+import { AllowScope, CurrentPrincipal, type Principal } from '../common/principal.js';
 import type { DomainEvent, EventEnvelope } from './domain-event.js';
 import { checkFilters, splitList, typesOf } from './event-filter.js';
 import { EventJournal } from './event-journal.service.js';
@@ -15,6 +15,7 @@ const listQuery = z.strictObject({
 });
 
 /** The log over REST: what happened, oldest first, as far as the caller may know of it. */
+@AllowScope('events:read')
 @Controller('events')
 export class EventsController {
   constructor(private readonly journal: EventJournal) {}

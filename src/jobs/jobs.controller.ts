@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { z } from 'zod';
 import { toPage, type Page } from '../common/pagination.js';
-import { Roles } from '../common/principal.js';
+import { AllowScope, Roles } from '../common/principal.js';
 import type { JobRow } from './job.entity.js';
 import { JobQueue } from './job-queue.service.js';
 import { JOB_STATES, type FailedAttempt, type JobState } from './job-types.js';
@@ -35,6 +35,7 @@ interface JobView {
 
 /** The queue over REST, for admins. */
 @Roles('admin')
+@AllowScope('jobs:manage')
 @Controller('jobs')
 export class JobsController {
   constructor(private readonly queue: JobQueue) {}

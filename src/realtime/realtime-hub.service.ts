@@ -55,9 +55,14 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
       this.endWhere(({ principal }) => {
         if (!principal) return false;
         if ('sessionId' in ended) return principal.sessionId === ended.sessionId;
+        // A key outlives the sessions of its owner, unless the owner is gone or banned.
+        if (principal.scopes) return false;
         return principal.userId === ended.userId && principal.sessionId !== ended.exceptSessionId;
       }),
     );
+    this.authenticator.onSessionsEnded((ended) => {
+      if ('userId' in ended) void this.recheckKeysOf(ended.userId);
+    });
   }
 
   onApplicationBootstrap(): void {
@@ -204,6 +209,14 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
         for (const connection of this.connections) if (concerned(connection)) connection.end('revoked');
       })
       .catch((error: unknown) => this.logger.error({ msg: 'connections were not closed', err: error }));
+  }
+
+  /** Asks again, after the event that tells why has reached them, whether the keys of an account still hold. */
+  private async recheckKeysOf(userId: string): Promise<void> {
+    await this.relay.caughtUp();
+    for (const connection of this.connections) {
+      if (connection.principal?.scopes && connection.principal.userId === userId) this.recheck(connection);
+    }
   }
 
   private isSlow(connection: RealtimeConnection): boolean {

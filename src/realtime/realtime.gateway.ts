@@ -72,7 +72,11 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
     const connection = connectionOf(client);
     const refused = { type: 'auth', ok: false, ...requestIdOf(message) };
     try {
-      const principal = await this.authenticator.authenticate(message.token);
+      const { token, apiKey = '' } = message;
+      const principal = await (token === undefined
+        ? this.authenticator.authenticateKey(apiKey)
+        : this.authenticator.authenticate(token));
+      if (principal.scopes && !principal.scopes.includes('events:read')) return refused;
       // A connection is one account's for good; its session may be refreshed in place.
       if (connection.principal && connection.principal.userId !== principal.userId) return refused;
       connection.principal = principal;

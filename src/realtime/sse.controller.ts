@@ -4,7 +4,7 @@ import type { FastifyReply } from 'fastify';
 import { Observable } from 'rxjs';
 import { z } from 'zod';
 import { AppError } from '../common/app-error.js';
-import { CurrentPrincipal, TokenInQuery, type Principal } from '../common/principal.js';
+import { AllowScope, CurrentPrincipal, TokenInQuery, type Principal } from '../common/principal.js';
 import { Config } from '../config/config.js';
 import { checkFilters, splitList } from '../events/event-filter.js';
 import { EventJournal } from '../events/event-journal.service.js';
@@ -20,6 +20,7 @@ const streamQuery = z.object({ events: z.string().optional(), lastEventId: z.str
  * frames are written by the hub, because Nest would encode each event once per client, and invent an id for every
  * message without one, which would destroy the browser's last event id.
  */
+@AllowScope('events:read')
 @Controller('events')
 export class SseController {
   constructor(

@@ -5,7 +5,12 @@ const events = z.array(z.string()).min(1).max(1000);
 
 /** What a client may send; unknown fields are ignored. */
 export const clientMessages = {
-  auth: z.object({ requestId, token: z.string().min(1) }),
+  auth: z
+    .object({ requestId, token: z.string().min(1).optional(), apiKey: z.string().min(1).optional() })
+    .refine(({ token, apiKey }) => (token === undefined) !== (apiKey === undefined), {
+      path: ['token'],
+      error: 'give either "token" or "apiKey"',
+    }),
   subscribe: z.object({ requestId, events, lastEventId: z.string().optional() }),
   unsubscribe: z.object({ requestId, events }),
   ping: z.object({ requestId }),

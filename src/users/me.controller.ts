@@ -1,6 +1,6 @@
 import { Body, Controller, Delete, Get, HttpCode, Patch } from '@nestjs/common';
 import { z } from 'zod';
-import { CurrentPrincipal, type Principal } from '../common/principal.js';
+import { AllowScope, CurrentPrincipal, type Principal } from '../common/principal.js';
 import { emailSchema, passwordSchema } from './credentials.schema.js';
 import type { User } from './user.entity.js';
 import { UsersService } from './users.service.js';
@@ -21,6 +21,7 @@ type Profile = Pick<User, 'id' | 'email' | 'role' | 'emailVerified' | 'mfaEnable
 export class MeController {
   constructor(private readonly users: UsersService) {}
 
+  @AllowScope('users:read')
   @Get()
   async read(@CurrentPrincipal() { userId }: Principal): Promise<Profile> {
     return toProfile(await this.users.get(userId));

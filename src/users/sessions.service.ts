@@ -12,7 +12,7 @@ import { EventBus } from '../events/event-bus.js';
 import { Session } from './session.entity.js';
 
 /** What a live session says about its owner. */
-export type SessionOwner = Omit<Principal, 'expiresAt'>;
+export type SessionOwner = Omit<Principal, 'expiresAt' | 'scopes'>;
 
 /** Which sessions have ended: one, or all of an account's except perhaps one. */
 export type EndedSessions = { sessionId: string } | { userId: string; exceptSessionId: string | undefined };
@@ -102,6 +102,11 @@ export class SessionsService implements OnModuleInit {
       await this.endAll(userId, sessionId);
       for (let n = 0; n < others; n += 1) await this.events.publish('logout', { userId });
     });
+  }
+
+  /** Tells, with the commit of the current unit, that what stood for a session has ended. */
+  announceEnded(sessionId: string): void {
+    this.announce({ sessionId });
   }
 
   /** Calls `listener` after every commit that ended sessions. */

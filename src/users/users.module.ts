@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { ApiKeyLookup } from './api-key-lookup.js';
 import { FirstAdmin } from './first-admin.service.js';
 import { MeController } from './me.controller.js';
 import { MySessionsController } from './my-sessions.controller.js';
@@ -13,7 +14,7 @@ import { UsersService } from './users.service.js';
 @Module({
   imports: [TypeOrmModule.forFeature([User, Session])],
   controllers: [MeController, MySessionsController],
-  providers: [UsersService, SessionsService, PasswordHasher, FirstAdmin],
-  exports: [UsersService, SessionsService, PasswordHasher],
+  providers: [ApiKeyLookup, UsersService, SessionsService, PasswordHasher, FirstAdmin],
+  exports: [ApiKeyLookup, UsersService, SessionsService, PasswordHasher],
 })
 export class UsersModule {}

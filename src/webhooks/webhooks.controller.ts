@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import type { z } from 'zod';
 import { toPage, type Page } from '../common/pagination.js';
-import { Roles } from '../common/principal.js';
+import { AllowScope, Roles } from '../common/principal.js';
 import { WebhookDeliveries } from './webhook-deliveries.service.js';
 import type { DeliveryStatus, WebhookAttempt, WebhookDelivery } from './webhook-delivery.entity.js';
 import type { WebhookEndpoint } from './webhook-endpoint.entity.js';
@@ -26,6 +26,7 @@ type AttemptView = Omit<WebhookAttempt, 'id' | 'delivery' | 'deliveryId'>;
 
 /** Webhook endpoints and what was sent to them, for admins. */
 @Roles('admin')
+@AllowScope('webhooks:manage')
 @Controller('webhooks')
 export class WebhooksController {
   constructor(
