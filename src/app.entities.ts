@@ -5,6 +5,7 @@ import { RefreshToken } from './auth/refresh-token.entity.js';
 import { EventCursor } from './events/event-cursor.entity.js';
 import { EventRow } from './events/event.entity.js';
 import { JobRow } from './jobs/job.entity.js';
+import { RecoveryCode, TotpFactor } from './mfa/totp-factor.entity.js';
 import { Session } from './users/session.entity.js';
 import { User } from './users/user.entity.js';
 import { WebhookAttempt, WebhookDelivery } from './webhooks/webhook-delivery.entity.js';
@@ -21,6 +22,8 @@ export const entities = [
   Lockout,
   OneTimeToken,
   ApiKey,
+  TotpFactor,
+  RecoveryCode,
   WebhookEndpoint,
   WebhookDelivery,
   WebhookAttempt,

@@ -10,6 +10,7 @@ import { EventsModule } from './events/events.module.js';
 import { HealthModule } from './health/health.module.js';
 import { JobsModule } from './jobs/jobs.module.js';
 import { MailModule } from './mail/mail.module.js';
+import { MfaModule } from './mfa/mfa.module.js';
 import { RealtimeModule } from './realtime/realtime.module.js';
 import { UsersModule } from './users/users.module.js';
 import { WebhooksModule } from './webhooks/webhooks.module.js';
@@ -28,6 +29,7 @@ export class AppModule {
         UsersModule,
         AuthModule,
         ApiKeysModule,
+        MfaModule,
         RealtimeModule,
         WebhooksModule,
         MailModule.forRoot(config),

@@ -11,6 +11,11 @@ const ISSUER = 'herald';
 /** The `typ` header (RFC 8725 §3.11, RFC 9068 §2.1): a token made for anything else never passes for an access token. */
 const TYPE = 'at+jwt';
 
+/** The same for the token that a login hands out until its second factor is shown. */
+const MFA_TYPE = 'mfa+jwt';
+const MFA_LIFETIME_SECONDS = 300;
+
+const mfaClaims = z.object({ sub: z.uuid(), pwd: z.string() });
 const claims = z.object({ sub: z.uuid(), sid: z.uuid(), exp: z.number() });
 
 /** What a valid access token says. */
@@ -32,38 +37,51 @@ export class AccessTokensService {
 
   /** Signs a token for a session. */
   sign(userId: string, sessionId: string): string {
-    return this.jwt.sign(
-      { sid: sessionId },
-      {
-        secret: this.keys[0],
-        algorithm: 'HS256',
-        header: { alg: 'HS256', typ: TYPE },
-        subject: userId,
-        issuer: ISSUER,
-        expiresIn: Math.ceil(this.config.JWT_EXPIRES_IN / 1000),
-      },
-    );
+    return this.signAs(TYPE, userId, { sid: sessionId }, Math.ceil(this.config.JWT_EXPIRES_IN / 1000));
   }
 
   /** @throws AppError UNAUTHORIZED for anything that is not a valid access token of this service. */
   verify(token: string): AccessTokenClaims {
-    for (const secret of this.keys) {
-      const verified = this.tryKey(token, secret);
-      if (verified) return verified;
-    }
-    throw new AppError('UNAUTHORIZED', 'The access token is not valid or has expired');
+    const { sub, sid, exp } = this.verifyAs(TYPE, token, claims);
+    return { userId: sub, sessionId: sid, expiresAt: exp * 1000 };
   }
 
-  private tryKey(token: string, secret: string): AccessTokenClaims | undefined {
-    let decoded: { header: { typ?: string }; payload: unknown };
+  /**
+   * Signs a token that says that a password was right, and is good for nothing but showing the second factor.
+   *
+   * @param password - names the password that was right, so that the token ends with it.
+   */
+  signMfa(userId: string, password: string): string {
+    return this.signAs(MFA_TYPE, userId, { pwd: password }, MFA_LIFETIME_SECONDS);
+  }
+
+  /** @throws AppError UNAUTHORIZED for anything that is not a valid token of {@link signMfa}. */
+  verifyMfa(token: string): { userId: string; password: string } {
+    const { sub, pwd } = this.verifyAs(MFA_TYPE, token, mfaClaims);
+    return { userId: sub, password: pwd };
+  }
+
+  private signAs(type: string, subject: string, payload: object, expiresIn: number): string {
+    const [secret] = this.keys;
+    const header = { alg: 'HS256', typ: type } as const;
+    return this.jwt.sign(payload, { secret, algorithm: 'HS256', header, subject, issuer: ISSUER, expiresIn });
+  }
+
+  private verifyAs<T>(type: string, token: string, schema: z.ZodType<T>): T {
+    for (const secret of this.keys) {
+      const decoded = this.tryKey(token, secret);
+      const parsed = decoded?.header.typ === type ? schema.safeParse(decoded.payload) : undefined;
+      if (parsed?.success) return parsed.data;
+    }
+    throw new AppError('UNAUTHORIZED', 'The token is not valid or has expired');
+  }
+
+  private tryKey(token: string, secret: string): { header: { typ?: string }; payload: unknown } | undefined {
     try {
-      decoded = this.jwt.verify(token, { secret, algorithms: ['HS256'], issuer: ISSUER, complete: true });
+      return this.jwt.verify(token, { secret, algorithms: ['HS256'], issuer: ISSUER, complete: true });
     } catch {
       // Not signed with this key, or not valid at all: the caller decides once every key was tried.
       return undefined;
     }
-    const { success, data } = claims.safeParse(decoded.payload);
-    if (!success || decoded.header.typ !== TYPE) return undefined;
-    return { userId: data.sub, sessionId: data.sid, expiresAt: data.exp * 1000 };
   }
 }

@@ -2,11 +2,12 @@ import { Body, Controller, HttpCode, Post } from '@nestjs/common';
 import { z } from 'zod';
 import { CurrentPrincipal, Public, type Principal } from '../common/principal.js';
 import { emailSchema, passwordSchema } from '../users/credentials.schema.js';
-import { AuthService, type TokenPair } from './auth.service.js';
+import { AuthService, type MfaRequired, type TokenPair } from './auth.service.js';
 import { EmailVerification } from './email-verification.service.js';
 import { PasswordReset } from './password-reset.service.js';
 
 const credentials = z.strictObject({ email: emailSchema, password: passwordSchema });
+const mfaBody = z.strictObject({ mfaToken: z.string().min(1).max(2048), code: z.string().min(1).max(32) });
 const verifyBody = z.strictObject({ token: z.string().min(1).max(512) });
 const forgotBody = z.strictObject({ email: emailSchema });
 const resetBody = z.strictObject({ token: z.string().min(1).max(512), password: passwordSchema });
@@ -35,8 +36,17 @@ export class AuthController {
   @Public()
   @Post('login')
   @HttpCode(200)
-  login(@Body({ schema: credentials }) { email, password }: z.infer<typeof credentials>): Promise<TokenPair> {
+  login(
+    @Body({ schema: credentials }) { email, password }: z.infer<typeof credentials>,
+  ): Promise<TokenPair | MfaRequired> {
     return this.auth.login(email, password);
+  }
+
+  @Public()
+  @Post('mfa/verify')
+  @HttpCode(200)
+  verifyMfa(@Body({ schema: mfaBody }) { mfaToken, code }: z.infer<typeof mfaBody>): Promise<TokenPair> {
+    return this.auth.verifyMfa(mfaToken, code);
   }
 
   @Public()

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { Injectable, Logger } from '@nestjs/common';
 import { AppError } from '../common/app-error.js';
 import type { Principal } from '../common/principal.js';
@@ -5,7 +6,9 @@ import { currentRequestContext } from '../common/request-context.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { EventBus } from '../events/event-bus.js';
 import { PasswordHasher } from '../users/password-hasher.js';
+import { SecondFactor } from '../users/second-factor.js';
 import { SessionsService } from '../users/sessions.service.js';
+import type { User } from '../users/user.entity.js';
 import { UsersService } from '../users/users.service.js';
 import { AccessTokensService } from './access-tokens.service.js';
 import { LockoutService } from './lockout.service.js';
@@ -16,6 +19,14 @@ export interface TokenPair {
   accessToken: string;
   refreshToken: string;
 }
+
+/** What a login with the right password answers with while the second factor is missing. */
+export interface MfaRequired {
+  mfaRequired: true;
+  mfaToken: string;
+}
+
+const WRONG_PAIR = 'The email address or the password is wrong';
 
 /** Registers, logs in and out, and keeps sessions going. */
 @Injectable()
@@ -31,6 +42,7 @@ export class AuthService {
     private readonly lockouts: LockoutService,
     private readonly accessTokens: AccessTokensService,
     private readonly refreshTokens: RefreshTokensService,
+    private readonly secondFactor: SecondFactor,
   ) {}
 
   /** Creates an account and logs it in. It publishes `user.registered` alone. @throws AppError as UsersService.create */
@@ -47,12 +59,14 @@ export class AuthService {
    *
    * The password is compared in every case, also for an unknown or locked address, so that the time tells nothing.
    *
+   * An account with a second factor is given a token to show it with, {@link verifyMfa}; the login is not complete then.
+   *
    * @throws AppError UNAUTHORIZED for a wrong pair; FORBIDDEN while locked, and to the right password of a banned account.
    */
-  async login(email: string, password: string): Promise<TokenPair> {
+  async login(email: string, password: string): Promise<TokenPair | MfaRequired> {
     const known = await this.users.findWithPassword(email);
     const matches = await this.passwords.verify(known?.passwordHash, password);
-    const outcome = await this.unitOfWork.run(async (): Promise<TokenPair | AppError> => {
+    const outcome = await this.unitOfWork.run(async (): Promise<TokenPair | MfaRequired | AppError> => {
       const now = Date.now();
       const lockedUntil = await this.lockouts.lockedUntil(email, now);
       if (lockedUntil !== undefined) return this.fail(email, locked(lockedUntil, now));
@@ -60,12 +74,37 @@ export class AuthService {
       const user = await this.users.findWithPassword(email);
       if (!user || !matches || user.passwordHash !== known?.passwordHash) return this.failAttempt(email, now);
       if (user.bannedAt !== null) return this.fail(email, banned());
-      await this.lockouts.recordSuccess(email);
-      const pair = await this.startSession(user.id);
-      await this.events.publish('login.success', { userId: user.id, email });
-      return pair;
+      if (user.mfaEnabled) {
+        return { mfaRequired: true, mfaToken: this.accessTokens.signMfa(user.id, nameOf(user.passwordHash)) };
+      }
+      return this.complete(user);
     });
     // A refusal is an outcome to commit, with its events and counters; thrown inside, it would roll them back.
+    if (outcome instanceof AppError) throw outcome;
+    return outcome;
+  }
+
+  /**
+   * Completes a login with the second factor: a code of the app, or a recovery code. A wrong one counts like a wrong
+   * password.
+   *
+   * @throws AppError UNAUTHORIZED for a wrong code or token; FORBIDDEN while locked or banned.
+   */
+  async verifyMfa(mfaToken: string, code: string): Promise<TokenPair> {
+    const { userId, password } = this.accessTokens.verifyMfa(mfaToken);
+    const outcome = await this.unitOfWork.run(async (): Promise<TokenPair | AppError> => {
+      const now = Date.now();
+      const user = await this.users.findByIdWithPassword(userId);
+      if (!user?.mfaEnabled || nameOf(user.passwordHash) !== password) {
+        return new AppError('UNAUTHORIZED', 'The token is not valid or has expired');
+      }
+      const { email } = user;
+      const lockedUntil = await this.lockouts.lockedUntil(email, now);
+      if (lockedUntil !== undefined) return this.fail(email, locked(lockedUntil, now));
+      if (user.bannedAt !== null) return this.fail(email, banned());
+      if (!(await this.secondFactor.verify(userId, code))) return this.failAttempt(email, now, 'The code is wrong');
+      return this.complete(user);
+    });
     if (outcome instanceof AppError) throw outcome;
     return outcome;
   }
@@ -95,6 +134,13 @@ export class AuthService {
     });
   }
 
+  private async complete({ id, email }: User): Promise<TokenPair> {
+    await this.lockouts.recordSuccess(email);
+    const pair = await this.startSession(id);
+    await this.events.publish('login.success', { userId: id, email });
+    return pair;
+  }
+
   private async startSession(userId: string): Promise<TokenPair> {
     const { id } = await this.sessions.start(userId);
     // So that the events of this unit name the session they began.
@@ -103,18 +149,21 @@ export class AuthService {
     return { accessToken: this.accessTokens.sign(userId, id), refreshToken: await this.refreshTokens.issue(id) };
   }
 
-  private async failAttempt(email: string, now: number): Promise<AppError> {
+  private async failAttempt(email: string, now: number, message = WRONG_PAIR): Promise<AppError> {
     await this.events.publish('login.failed', { email });
     const lockedUntil = await this.lockouts.recordFailure(email, now);
-    return lockedUntil === undefined
-      ? new AppError('UNAUTHORIZED', 'The email address or the password is wrong')
-      : locked(lockedUntil, now);
+    return lockedUntil === undefined ? new AppError('UNAUTHORIZED', message) : locked(lockedUntil, now);
   }
 
   private async fail(email: string, error: AppError): Promise<AppError> {
     await this.events.publish('login.failed', { email });
     return error;
   }
+}
+
+/** Names a password without telling anything of it. */
+function nameOf(passwordHash: string): string {
+  return createHash('sha256').update(passwordHash).digest('base64url').slice(0, 16);
 }
 
 function locked(until: number, now: number): AppError {

@@ -5,6 +5,7 @@ import { Jobs1795500000000 } from './migrations/1795500000000-jobs.js';
 import { OneTimeTokens1795500000002 } from './migrations/1795500000002-one-time-tokens.js';
 import { BanReason1795500000003 } from './migrations/1795500000003-ban-reason.js';
 import { ApiKeys1795500000004 } from './migrations/1795500000004-api-keys.js';
+import { SecondFactors1795500000005 } from './migrations/1795500000005-second-factors.js';
 import { Webhooks1795500000001 } from './migrations/1795500000001-webhooks.js';
 
 /** Every migration, oldest first; a new one is added here by hand, after it was read. */
@@ -15,6 +16,7 @@ const migrations = [
   OneTimeTokens1795500000002,
   BanReason1795500000003,
   ApiKeys1795500000004,
+  SecondFactors1795500000005,
 ];
 
 /** Where the database is and how it is opened. */

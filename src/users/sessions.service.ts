@@ -79,6 +79,11 @@ export class SessionsService implements OnModuleInit {
     });
   }
 
+  /** Says whether a session began after a time, in epoch ms. */
+  async beganAfter(sessionId: string, time: number): Promise<boolean> {
+    return this.sessions.existsBy({ id: sessionId, createdAt: MoreThan(time) });
+  }
+
   /** Lists the open sessions of an account, the one used last first. */
   async list(userId: string): Promise<Session[]> {
     return this.sessions.find({ where: { userId, expiresAt: MoreThan(Date.now()) }, order: { lastUsedAt: 'DESC' } });

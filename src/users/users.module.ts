@@ -5,6 +5,7 @@ import { FirstAdmin } from './first-admin.service.js';
 import { MeController } from './me.controller.js';
 import { MySessionsController } from './my-sessions.controller.js';
 import { PasswordHasher } from './password-hasher.js';
+import { SecondFactor } from './second-factor.js';
 import { Session } from './session.entity.js';
 import { SessionsService } from './sessions.service.js';
 import { User } from './user.entity.js';
@@ -14,7 +15,7 @@ import { UsersService } from './users.service.js';
 @Module({
   imports: [TypeOrmModule.forFeature([User, Session])],
   controllers: [MeController, MySessionsController],
-  providers: [ApiKeyLookup, UsersService, SessionsService, PasswordHasher, FirstAdmin],
-  exports: [ApiKeyLookup, UsersService, SessionsService, PasswordHasher],
+  providers: [ApiKeyLookup, SecondFactor, UsersService, SessionsService, PasswordHasher, FirstAdmin],
+  exports: [ApiKeyLookup, SecondFactor, UsersService, SessionsService, PasswordHasher],
 })
 export class UsersModule {}

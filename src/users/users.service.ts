@@ -142,6 +142,25 @@ export class UsersService {
     });
   }
 
+  /** Says that an account's second factor is on or off, and publishes it. */
+  async setMfa(id: string, enabled: boolean): Promise<void> {
+    await this.unitOfWork.run(async (tx) => {
+      await tx.update(User, { id }, { mfaEnabled: enabled, updatedAt: Date.now() });
+      await this.events.publish(enabled ? 'mfa.enabled' : 'mfa.disabled', { userId: id });
+    });
+  }
+
+  /** Says whether a password is an account's; slow on purpose, so never inside a unit of work. */
+  async hasPassword(id: string, password: string): Promise<boolean> {
+    const user = await this.withPassword().where({ id }).getOne();
+    return this.passwords.verify(user?.passwordHash, password);
+  }
+
+  /** Returns an account with its password hash, or undefined. */
+  async findByIdWithPassword(id: string): Promise<User | undefined> {
+    return (await this.withPassword().where({ id }).getOne()) ?? undefined;
+  }
+
   /** Sets a password without asking for the old one, ends every session and publishes `password.reset`. */
   async resetPassword(id: string, passwordHash: string): Promise<void> {
     await this.unitOfWork.run(async (tx) => {
