@@ -7,6 +7,7 @@ import { EventRow } from './events/event.entity.js';
 import { JobRow } from './jobs/job.entity.js';
 import { RecoveryCode, TotpFactor } from './mfa/totp-factor.entity.js';
 import { Session } from './users/session.entity.js';
+import { FormerPassword } from './users/password-history.entity.js';
 import { User } from './users/user.entity.js';
 import { WebhookAttempt, WebhookDelivery } from './webhooks/webhook-delivery.entity.js';
 import { WebhookEndpoint } from './webhooks/webhook-endpoint.entity.js';
@@ -24,6 +25,7 @@ export const entities = [
   ApiKey,
   TotpFactor,
   RecoveryCode,
+  FormerPassword,
   WebhookEndpoint,
   WebhookDelivery,
   WebhookAttempt,

@@ -54,7 +54,7 @@ export class PasswordReset {
     const invalid = () => new AppError('UNAUTHORIZED', 'The token is not valid, has expired or was used');
     const holder = await this.tokens.peek('reset-password', token);
     if (!holder) throw invalid();
-    const passwordHash = await this.users.hashNew(password, holder.email);
+    const passwordHash = await this.users.hashNew(password, holder.email, holder.userId);
     await this.unitOfWork.run(async () => {
       // Only now is it used up: of two requests at once, one finds it gone.
       const found = await this.tokens.consume('reset-password', token);

@@ -33,6 +33,8 @@ const duration = () =>
 const oneOf = <const T extends readonly [string, ...string[]]>(...values: T) =>
   z.enum(values, { error: `is not one of ${values.join(', ')}` });
 
+const flag = () => oneOf('true', 'false').transform((text) => text === 'true');
+
 const list = (text: string) =>
   text
     .split(',')
@@ -158,6 +160,12 @@ export const envSchema = z.object({
   AUTH_RATE_LIMIT_MAX: integer(0, 1_000_000)
     .default(20)
     .meta(meta('requests to /auth per address and window; 0 is off', '20')),
+  PASSWORD_REQUIRE_LOWER: flag().default(true).meta(meta('whether a password needs a lower-case letter', 'false')),
+  PASSWORD_REQUIRE_UPPER: flag().default(true).meta(meta('whether a password needs an upper-case letter', 'false')),
+  PASSWORD_REQUIRE_DIGIT: flag().default(true).meta(meta('whether a password needs a digit', 'false')),
+  PASSWORD_HISTORY: integer(0, 24)
+    .default(5)
+    .meta(meta('how many of its last passwords an account may not use again; 0 is off', '5')),
   LOCKOUT_MAX_ATTEMPTS: integer(0, 1000)
     .default(5)
     .meta(meta('failed logins in a row that lock an account; 0 is off', '5')),

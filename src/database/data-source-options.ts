@@ -6,6 +6,7 @@ import { OneTimeTokens1795500000002 } from './migrations/1795500000002-one-time-
 import { BanReason1795500000003 } from './migrations/1795500000003-ban-reason.js';
 import { ApiKeys1795500000004 } from './migrations/1795500000004-api-keys.js';
 import { SecondFactors1795500000005 } from './migrations/1795500000005-second-factors.js';
+import { PasswordHistory1795500000006 } from './migrations/1795500000006-password-history.js';
 import { Webhooks1795500000001 } from './migrations/1795500000001-webhooks.js';
 
 /** Every migration, oldest first; a new one is added here by hand, after it was read. */
@@ -17,6 +18,7 @@ const migrations = [
   BanReason1795500000003,
   ApiKeys1795500000004,
   SecondFactors1795500000005,
+  PasswordHistory1795500000006,
 ];
 
 /** Where the database is and how it is opened. */

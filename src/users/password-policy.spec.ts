@@ -2,9 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { AppError } from '../common/app-error.js';
 import { checkPassword } from './password-policy.js';
 
-const codesOf = (password: string): (string | undefined)[] => {
+const ALL = { lower: true, upper: true, digit: true };
+
+const codesOf = (password: string, requirements = ALL): (string | undefined)[] => {
   try {
-    checkPassword(password, 'Some.One1@example.com');
+    checkPassword(password, 'Some.One1@example.com', requirements);
     return [];
   } catch (error) {
     expect(error).toMatchObject({ code: 'BAD_REQUEST' });
@@ -23,7 +25,16 @@ describe('checkPassword', () => {
     ['some.one1@EXAMPLE.com', ['PASSWORD_IS_EMAIL']],
     ['', ['PASSWORD_TOO_SHORT', 'PASSWORD_NO_LOWER', 'PASSWORD_NO_UPPER', 'PASSWORD_NO_DIGIT']],
     ['Ünïcödé-1', []],
+    ['Password1', ['PASSWORD_COMMON']],
+    ['QWERTY123', ['PASSWORD_NO_LOWER', 'PASSWORD_COMMON']],
   ])('%s breaks %j', (password, codes) => {
     expect(codesOf(password)).toEqual(codes);
+  });
+
+  it('asks for no more than its switches say', () => {
+    const none = { lower: false, upper: false, digit: false };
+    expect(codesOf('--------', none)).toEqual([]);
+    expect(codesOf('--------', { ...none, digit: true })).toEqual(['PASSWORD_NO_DIGIT']);
+    expect(codesOf('sh~rt', none)).toEqual(['PASSWORD_TOO_SHORT']);
   });
 });

@@ -1,3 +1,4 @@
+import { dictionary } from '@zxcvbn-ts/language-common';
 import { AppError, type ErrorDetail } from '../common/app-error.js';
 
 const MIN_LENGTH = 8;
@@ -6,7 +7,20 @@ const MAX_LENGTH = 128;
 /** Counts code points, so that a letter outside the basic plane is one character. */
 const lengthOf = (password: string) => Array.from(password).length;
 
-const RULES: readonly (ErrorDetail & { broken: (password: string, email: string) => boolean })[] = [
+/** Passwords that everybody tries first, in lower case. */
+const COMMON = new Set(dictionary['passwords-common'].map((password) => password.toLowerCase()));
+
+/** Which kinds of characters a password needs. */
+export interface PasswordRequirements {
+  lower: boolean;
+  upper: boolean;
+  digit: boolean;
+}
+
+const RULES: readonly (ErrorDetail & {
+  requirement?: keyof PasswordRequirements;
+  broken: (password: string, email: string) => boolean;
+})[] = [
   {
     code: 'PASSWORD_TOO_SHORT',
     message: `The password needs at least ${MIN_LENGTH} characters`,
@@ -18,19 +32,27 @@ const RULES: readonly (ErrorDetail & { broken: (password: string, email: string)
     broken: (password) => lengthOf(password) > MAX_LENGTH,
   },
   {
+    requirement: 'lower',
     code: 'PASSWORD_NO_LOWER',
     message: 'The password needs a lower-case letter',
     broken: (password) => !/\p{Ll}/u.test(password),
   },
   {
+    requirement: 'upper',
     code: 'PASSWORD_NO_UPPER',
     message: 'The password needs an upper-case letter',
     broken: (password) => !/\p{Lu}/u.test(password),
   },
   {
+    requirement: 'digit',
     code: 'PASSWORD_NO_DIGIT',
     message: 'The password needs a digit',
     broken: (password) => !/\d/.test(password),
+  },
+  {
+    code: 'PASSWORD_COMMON',
+    message: 'The password is one that everybody tries first',
+    broken: (password) => COMMON.has(password.toLowerCase()),
   },
   {
     code: 'PASSWORD_IS_EMAIL',
@@ -44,11 +66,14 @@ const RULES: readonly (ErrorDetail & { broken: (password: string, email: string)
  *
  * @throws AppError BAD_REQUEST that lists every rule the password breaks.
  */
-export function checkPassword(password: string, email: string): void {
-  const details = RULES.filter(({ broken }) => broken(password, email)).map(({ code, message }): ErrorDetail => ({
-    field: 'password',
-    ...(code && { code }),
-    message,
-  }));
+export function checkPassword(password: string, email: string, requirements: PasswordRequirements): void {
+  const rules = RULES.filter(({ requirement }) => requirement === undefined || requirements[requirement]);
+  const details = rules
+    .filter(({ broken }) => broken(password, email))
+    .map(({ code, message }): ErrorDetail => ({
+      field: 'password',
+      ...(code && { code }),
+      message,
+    }));
   if (details.length > 0) throw new AppError('BAD_REQUEST', 'The password does not meet the policy', details);
 }

@@ -9,7 +9,7 @@ import { UnitOfWork } from '../database/unit-of-work.js';
 import { EventBus } from '../events/event-bus.js';
 import { JobQueue } from '../jobs/job-queue.service.js';
 import { PasswordHasher } from './password-hasher.js';
-import { checkPassword } from './password-policy.js';
+import { NewPasswords } from './new-passwords.service.js';
 import { Session } from './session.entity.js';
 import { SessionsService } from './sessions.service.js';
 import { User } from './user.entity.js';
@@ -39,6 +39,7 @@ export class UsersService {
     private readonly unitOfWork: UnitOfWork,
     private readonly events: EventBus,
     private readonly passwords: PasswordHasher,
+    private readonly newPasswords: NewPasswords,
     private readonly sessions: SessionsService,
     private readonly queue: JobQueue,
   ) {}
@@ -54,10 +55,15 @@ export class UsersService {
     return this.insert(email, passwordHash, role);
   }
 
-  /** Checks a new password against the policy and hashes it; slow on purpose, so never inside a unit of work. */
-  async hashNew(password: string, email: string): Promise<string> {
-    checkPassword(password, email);
-    return this.passwords.hash(password);
+  /**
+   * Checks a new password against the policy and hashes it; slow on purpose, so never inside a unit of work.
+   *
+   * @param ownerId - the account it is for, where there is one already.
+   * @throws AppError BAD_REQUEST
+   */
+  async hashNew(password: string, email: string, ownerId?: string): Promise<string> {
+    const owner = ownerId === undefined ? undefined : await this.findByIdWithPassword(ownerId);
+    return this.newPasswords.hash(password, email, owner);
   }
 
   /** Inserts an account whose password is hashed already, and publishes `user.registered`. @throws AppError CONFLICT */
@@ -118,6 +124,7 @@ export class UsersService {
           { passwordHash: hashes.new, updatedAt },
         );
         if (!changed.affected) throw new AppError('UNAUTHORIZED', 'The current password is wrong');
+        await this.newPasswords.remember(tx, id, hashes.old);
         await this.sessions.endAll(id, sessionId);
         await this.events.publish('password.changed', { userId: id });
       }
@@ -164,6 +171,8 @@ export class UsersService {
   /** Sets a password without asking for the old one, ends every session and publishes `password.reset`. */
   async resetPassword(id: string, passwordHash: string): Promise<void> {
     await this.unitOfWork.run(async (tx) => {
+      const before = await tx.findOneOrFail(User, { where: { id }, select: { id: true, passwordHash: true } });
+      await this.newPasswords.remember(tx, id, before.passwordHash);
       await tx.update(User, { id }, { passwordHash, updatedAt: Date.now() });
       await this.sessions.endAll(id);
       await this.events.publish('password.reset', { userId: id });
@@ -288,7 +297,7 @@ export class UsersService {
     if (!(await this.passwords.verify(user?.passwordHash, currentPassword)) || !user) {
       throw new AppError('UNAUTHORIZED', 'The current password is wrong');
     }
-    return { old: user.passwordHash, new: await this.hashNew(password, newEmail ?? user.email) };
+    return { old: user.passwordHash, new: await this.newPasswords.hash(password, newEmail ?? user.email, user) };
   }
 
   private withPassword() {

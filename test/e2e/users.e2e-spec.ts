@@ -136,3 +136,32 @@ describe('/users/me', () => {
     expect(watch.events).toHaveLength(1);
   });
 });
+
+describe('new passwords', () => {
+  it('are none of the last ones, as many as the configuration says, and none that everybody tries', async () => {
+    const server = await TestServer.start({ PASSWORD_HISTORY: '3' });
+    const user = await server.api.register('Correct-horse-1');
+    let currentPassword = user.password;
+    const change = async (password: string): Promise<[number, string | undefined]> => {
+      const { status, body } = await server.api.patch('/users/me', { password, currentPassword }, user.accessToken);
+      if (status === 200) currentPassword = password;
+      return [status, body.error?.details[0].code as string | undefined];
+    };
+    expect(await change('Password1')).toEqual([400, 'PASSWORD_COMMON']);
+    expect(await change('Correct-horse-1')).toEqual([400, 'PASSWORD_REUSED']);
+    expect(await change('Correct-horse-2')).toEqual([200, undefined]);
+    expect(await change('Correct-horse-3')).toEqual([200, undefined]);
+    for (const n of [1, 2, 3]) expect(await change(`Correct-horse-${n}`)).toEqual([400, 'PASSWORD_REUSED']);
+    // With the fourth one the first is no longer among the last three.
+    expect(await change('Correct-horse-4')).toEqual([200, undefined]);
+    expect(await change('Correct-horse-1')).toEqual([200, undefined]);
+    await server.close();
+  });
+
+  it('need no more than the switches say', async () => {
+    const off = { PASSWORD_REQUIRE_LOWER: 'false', PASSWORD_REQUIRE_UPPER: 'false', PASSWORD_REQUIRE_DIGIT: 'false' };
+    const server = await TestServer.start(off);
+    await server.api.register('~~~~~~~~~~');
+    await server.close();
+  });
+});
