@@ -21,7 +21,10 @@ describe('auth', () => {
 
   describe('registration', () => {
     it('answers 201 with tokens that work, and the address in lower case', async () => {
-      const answer = await server.api.post('/auth/register', { email: ' Some.One@Example.COM ', password: 'Zebra-run1' });
+      const answer = await server.api.post('/auth/register', {
+        email: ' Some.One@Example.COM ',
+        password: 'Zebra-run1',
+      });
       expect(answer.status).toBe(201);
       expect(Object.keys(answer.body.data)).toEqual(['accessToken', 'refreshToken']);
       const profile = await me(answer.body.data.accessToken);
