@@ -1,9 +1,10 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { LessThan, type FindOptionsWhere, type Repository } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import type { Principal, Scope } from '../common/principal.js';
+import { sha256 } from '../common/sha256.js';
 import { Config } from '../config/config.js';
 import { Housekeeping } from '../database/housekeeping.service.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
@@ -123,8 +124,4 @@ export class ApiKeysService implements OnModuleInit {
     }
     if (isFirst) await this.unitOfWork.run((tx) => tx.update(ApiKey, { id }, { lastUsedAt: now }));
   }
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
 }

@@ -1,7 +1,8 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { LessThan, MoreThan, type Repository } from 'typeorm';
+import { sha256 } from '../common/sha256.js';
 import { Housekeeping } from '../database/housekeeping.service.js';
 import { SecretCipher } from '../database/secret-cipher.service.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
@@ -64,8 +65,4 @@ export class OneTimeTokens implements OnModuleInit {
       return found ?? undefined;
     });
   }
-}
-
-function sha256(token: string): string {
-  return createHash('sha256').update(token).digest('hex');
 }

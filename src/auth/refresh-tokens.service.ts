@@ -1,6 +1,7 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { LessThan, type EntityManager } from 'typeorm';
+import { sha256 } from '../common/sha256.js';
 import { Config } from '../config/config.js';
 import { Housekeeping } from '../database/housekeeping.service.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
@@ -83,8 +84,4 @@ export class RefreshTokensService implements OnModuleInit {
     await tx.insert(RefreshToken, { hash: sha256(token), sessionId, parentHash, usedAt: null, expiresAt });
     return token;
   }
-}
-
-function sha256(token: string): string {
-  return createHash('sha256').update(token).digest('hex');
 }

@@ -238,12 +238,6 @@ export class JobStore {
     return Object.fromEntries(JOB_STATES.map((state) => [state, counts.get(state) ?? 0])) as Record<JobState, number>;
   }
 
-  /** Returns the names of the types of which a job waits. */
-  async waitingTypes(): Promise<string[]> {
-    const lanes = await this.lanes();
-    return [...new Set(lanes.map(({ type }) => type))];
-  }
-
   /** Lists jobs, the newest first, without their payloads. */
   async list(filter: {
     state?: JobState | undefined;

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Injectable, Logger } from '@nestjs/common';
 import { createTransport } from 'nodemailer';
@@ -50,7 +50,8 @@ export class LocalMailbox extends MailTransport {
 
   /** Returns the mails in the box, the newest first. */
   async list(): Promise<StoredMail[]> {
-    const files = (await readdir(this.folder).catch(() => [])).filter((file) => file.endsWith('.eml'));
+    await mkdir(this.folder, { recursive: true });
+    const files = (await readdir(this.folder)).filter((file) => file.endsWith('.eml'));
     const names = files.map((file) => file.slice(0, -'.eml'.length)).toSorted((a, b) => (a < b ? 1 : -1));
     const mails = await Promise.all(names.slice(0, MAX_LISTED).map((name) => this.find(name)));
     return mails.filter((mail) => mail !== undefined);
@@ -59,8 +60,11 @@ export class LocalMailbox extends MailTransport {
   /** Returns one mail, or undefined. */
   async find(name: string): Promise<StoredMail | undefined> {
     if (!NAME.test(name)) return undefined;
-    const file = join(this.folder, `${name}.eml`);
-    if (!(await stat(file).catch(() => undefined))) return undefined;
-    return { name, mail: await PostalMime.parse(await readFile(file)) };
+    try {
+      return { name, mail: await PostalMime.parse(await readFile(join(this.folder, `${name}.eml`))) };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
   }
 }

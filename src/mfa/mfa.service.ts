@@ -1,9 +1,10 @@
-import { createHash, randomInt } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { generateSecret, generateURI, verifySync } from 'otplib';
 import { toDataURL } from 'qrcode';
 import { IsNull, LessThan, Not, type EntityManager } from 'typeorm';
 import { AppError } from '../common/app-error.js';
+import { sha256 } from '../common/sha256.js';
 import { SecretCipher } from '../database/secret-cipher.service.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { SecondFactor } from '../users/second-factor.js';
@@ -137,7 +138,7 @@ function newRecoveryCode(): string {
 /** Case and hyphens are a matter of typing. */
 function hashOf(userId: string, code: string): string {
   const plain = code.toLowerCase().replaceAll(/[\s-]/g, '');
-  return createHash('sha256').update(`${userId}:${plain}`).digest('hex');
+  return sha256(`${userId}:${plain}`);
 }
 
 function wrongCode(): AppError {

@@ -159,7 +159,7 @@ export class UsersService {
 
   /** Says whether a password is an account's; slow on purpose, so never inside a unit of work. */
   async hasPassword(id: string, password: string): Promise<boolean> {
-    const user = await this.withPassword().where({ id }).getOne();
+    const user = await this.findByIdWithPassword(id);
     return this.passwords.verify(user?.passwordHash, password);
   }
 
@@ -293,7 +293,7 @@ export class UsersService {
       const message = 'A new password needs the current one';
       throw new AppError('VALIDATION', message, [{ field: 'currentPassword', message }]);
     }
-    const user = await this.withPassword().where({ id }).getOne();
+    const user = await this.findByIdWithPassword(id);
     if (!(await this.passwords.verify(user?.passwordHash, currentPassword)) || !user) {
       throw new AppError('UNAUTHORIZED', 'The current password is wrong');
     }
