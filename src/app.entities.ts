@@ -1,11 +1,11 @@
 import { ApiKey } from './api-keys/api-key.entity.js';
-import { Lockout } from './auth/lockout.entity.js';
 import { OneTimeToken } from './auth/one-time-token.entity.js';
 import { RefreshToken } from './auth/refresh-token.entity.js';
 import { EventCursor } from './events/event-cursor.entity.js';
 import { EventRow } from './events/event.entity.js';
 import { JobRow } from './jobs/job.entity.js';
 import { RecoveryCode, TotpFactor } from './mfa/totp-factor.entity.js';
+import { Lockout } from './users/lockout.entity.js';
 import { Session } from './users/session.entity.js';
 import { FormerPassword } from './users/password-history.entity.js';
 import { User } from './users/user.entity.js';

@@ -11,6 +11,7 @@ import { AppModule } from './app.module.js';
 import { AppError } from './common/app-error.js';
 import { answerOnSocket, errorBody, HttpErrorFilter, pathOf } from './common/http-error.filter.js';
 import { PinoLogger } from './common/logger.js';
+import type { AuthenticatedRequest } from './common/principal.js';
 import { runInRequestContext } from './common/request-context.js';
 import { parseStrictJson } from './common/strict-json.js';
 import { validationPipe } from './common/validation.js';
@@ -108,11 +109,11 @@ function addHooks(fastify: FastifyInstance, config: Config): void {
     done();
   });
   fastify.addHook('onResponse', (request, reply, done) => {
-    const { method, ip, id: requestId } = request;
+    const { method, ip, id: requestId, principal } = request as FastifyRequest & AuthenticatedRequest;
     const path = pathOf(request.url);
     const durationMs = Math.round(reply.elapsedTime);
     const msg = `${method} ${path} ${reply.statusCode} ${durationMs} ms`;
-    logger.log({ msg, requestId, method, path, status: reply.statusCode, durationMs, ip });
+    logger.log({ msg, requestId, method, path, status: reply.statusCode, durationMs, ip, actorId: principal?.userId });
     done();
   });
 }

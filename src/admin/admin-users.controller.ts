@@ -1,10 +1,11 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { z } from 'zod';
-import { LockoutService } from '../auth/lockout.service.js';
 import { AppError } from '../common/app-error.js';
 import { toPage, type Page } from '../common/pagination.js';
 import { AllowScope, CurrentPrincipal, ROLE_NAMES, Roles, type Principal } from '../common/principal.js';
+import { AccountAdministration } from '../users/account-administration.service.js';
 import { emailSchema, passwordSchema } from '../users/credentials.schema.js';
+import { LockoutService } from '../users/lockout.service.js';
 import type { User } from '../users/user.entity.js';
 import { UsersService } from '../users/users.service.js';
 
@@ -36,6 +37,7 @@ interface AccountView extends Pick<
 export class AdminUsersController {
   constructor(
     private readonly users: UsersService,
+    private readonly administration: AccountAdministration,
     private readonly lockouts: LockoutService,
   ) {}
 
@@ -45,7 +47,7 @@ export class AdminUsersController {
     @Query({ schema: listQuery }) { after, limit, ...filter }: z.infer<typeof listQuery>,
   ): Promise<Page<AccountView> & { total: number }> {
     const cursor = after === undefined ? undefined : parseCursor(after);
-    const { users, total } = await this.users.list({ ...filter, after: cursor, limit: limit + 1 });
+    const { users, total } = await this.administration.list({ ...filter, after: cursor, limit: limit + 1 });
     return { ...toPage(await this.toViews(users), limit, cursorOf), total };
   }
 
@@ -69,7 +71,7 @@ export class AdminUsersController {
     @CurrentPrincipal() { userId }: Principal,
     @Body({ schema: roleBody }) body: z.infer<typeof roleBody>,
   ): Promise<AccountView> {
-    return this.toView(await this.users.setRole(id, body.role, userId));
+    return this.toView(await this.administration.setRole(id, body.role, userId));
   }
 
   @Post(':id/ban')
@@ -79,13 +81,13 @@ export class AdminUsersController {
     @CurrentPrincipal() { userId }: Principal,
     @Body({ schema: banBody }) { reason }: z.infer<typeof banBody>,
   ): Promise<AccountView> {
-    return this.toView(await this.users.ban(id, reason, userId));
+    return this.toView(await this.administration.ban(id, reason, userId));
   }
 
   @Post(':id/unban')
   @HttpCode(200)
   async unban(@Param('id') id: string): Promise<AccountView> {
-    return this.toView(await this.users.unban(id));
+    return this.toView(await this.administration.unban(id));
   }
 
   @Post(':id/unlock')
@@ -99,7 +101,7 @@ export class AdminUsersController {
   @Delete(':id')
   @HttpCode(204)
   async delete(@Param('id') id: string, @CurrentPrincipal() { userId }: Principal): Promise<void> {
-    await this.users.deleteOther(id, userId);
+    await this.administration.deleteOther(id, userId);
   }
 
   private async toView(user: User): Promise<AccountView> {

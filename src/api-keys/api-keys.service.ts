@@ -71,7 +71,8 @@ export class ApiKeysService implements OnModuleInit {
         throw new AppError('CONFLICT', message, [{ code: 'KEYS_TOO_MANY', message }]);
       }
       await tx.insert(ApiKey, key);
-      await this.events.publish('api_key.created', { userId, keyId: key.id });
+      const { scopes: given, expiresAt } = key;
+      await this.events.publish('api_key.created', { userId, keyId: key.id }, { scopes: given, expiresAt });
     });
     return { key, rawKey };
   }

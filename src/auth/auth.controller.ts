@@ -76,7 +76,7 @@ export class AuthController {
   @Post('resend-verification')
   @HttpCode(200)
   async resendVerification(@CurrentPrincipal() { userId }: Principal): Promise<Message> {
-    await this.verification.send(userId);
+    await this.verification.resend(userId);
     return { message: 'Unless the address is verified already, a mail is on its way' };
   }
 

@@ -13,13 +13,12 @@ import { AuthService } from './auth.service.js';
 import { Authenticator } from './authenticator.service.js';
 import { EmailVerification } from './email-verification.service.js';
 import { loadJwtKeys } from './jwt-keys.js';
-import { LockoutService } from './lockout.service.js';
 import { OneTimeToken } from './one-time-token.entity.js';
 import { OneTimeTokens } from './one-time-tokens.service.js';
 import { PasswordReset } from './password-reset.service.js';
 import { RefreshTokensService } from './refresh-tokens.service.js';
 
-/** Who is this? Login, tokens, lockout, and the guard in front of every route. */
+/** Who is this? Login, tokens, and the guard in front of every route. */
 @Module({
   imports: [
     UsersModule,
@@ -35,13 +34,12 @@ import { RefreshTokensService } from './refresh-tokens.service.js';
     AuthService,
     AccessTokensService,
     RefreshTokensService,
-    LockoutService,
     Authenticator,
     AccountLookup,
     OneTimeTokens,
     EmailVerification,
     PasswordReset,
   ],
-  exports: [Authenticator, AccountLookup, LockoutService],
+  exports: [Authenticator, AccountLookup],
 })
 export class AuthModule {}

@@ -1,17 +1,17 @@
 import { createHash } from 'node:crypto';
-import { Injectable, Logger } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { AppError } from '../common/app-error.js';
 import type { Principal } from '../common/principal.js';
 import { currentRequestContext } from '../common/request-context.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { EventBus } from '../events/event-bus.js';
+import { lockedError, LockoutService } from '../users/lockout.service.js';
 import { PasswordHasher } from '../users/password-hasher.js';
 import { SecondFactor } from '../users/second-factor.js';
 import { SessionsService } from '../users/sessions.service.js';
 import type { User } from '../users/user.entity.js';
 import { UsersService } from '../users/users.service.js';
 import { AccessTokensService } from './access-tokens.service.js';
-import { LockoutService } from './lockout.service.js';
 import { RefreshTokensService } from './refresh-tokens.service.js';
 
 /** What a completed login, registration or refresh answers with. */
@@ -31,8 +31,6 @@ const WRONG_PAIR = 'The email address or the password is wrong';
 /** Registers, logs in and out, and keeps sessions going. */
 @Injectable()
 export class AuthService {
-  private readonly logger = new Logger(AuthService.name);
-
   constructor(
     private readonly unitOfWork: UnitOfWork,
     private readonly events: EventBus,
@@ -66,14 +64,19 @@ export class AuthService {
   async login(email: string, password: string): Promise<TokenPair | MfaRequired> {
     const known = await this.users.findWithPassword(email);
     const matches = await this.passwords.verify(known?.passwordHash, password);
+    const fresh = known && matches ? await this.passwords.rehash(known.passwordHash, password) : undefined;
     const outcome = await this.unitOfWork.run(async (): Promise<TokenPair | MfaRequired | AppError> => {
       const now = Date.now();
       const lockedUntil = await this.lockouts.lockedUntil(email, now);
-      if (lockedUntil !== undefined) return this.fail(email, locked(lockedUntil, now));
+      if (lockedUntil !== undefined) return this.fail(email, lockedError(lockedUntil, now));
       // Read again: the password may have been changed, or the account deleted, while the hash was compared.
       const user = await this.users.findWithPassword(email);
       if (!user || !matches || user.passwordHash !== known?.passwordHash) return this.failAttempt(email, now);
       if (user.bannedAt !== null) return this.fail(email, banned());
+      if (fresh !== undefined) {
+        await this.users.replaceHash(user.id, user.passwordHash, fresh);
+        user.passwordHash = fresh;
+      }
       if (user.mfaEnabled) {
         return { mfaRequired: true, mfaToken: this.accessTokens.signMfa(user.id, nameOf(user.passwordHash)) };
       }
@@ -100,7 +103,7 @@ export class AuthService {
       }
       const { email } = user;
       const lockedUntil = await this.lockouts.lockedUntil(email, now);
-      if (lockedUntil !== undefined) return this.fail(email, locked(lockedUntil, now));
+      if (lockedUntil !== undefined) return this.fail(email, lockedError(lockedUntil, now));
       if (user.bannedAt !== null) return this.fail(email, banned());
       if (!(await this.secondFactor.verify(userId, code))) return this.failAttempt(email, now, 'The code is wrong');
       return this.complete(user);
@@ -119,7 +122,6 @@ export class AuthService {
         return { accessToken, refreshToken: rotation.token };
       }
     }
-    if (rotation.outcome === 'reused') this.logger.warn('a used refresh token was presented: ended its session');
     throw new AppError('UNAUTHORIZED', 'The refresh token is not valid or has expired');
   }
 
@@ -152,7 +154,7 @@ export class AuthService {
   private async failAttempt(email: string, now: number, message = WRONG_PAIR): Promise<AppError> {
     await this.events.publish('login.failed', { email });
     const lockedUntil = await this.lockouts.recordFailure(email, now);
-    return lockedUntil === undefined ? new AppError('UNAUTHORIZED', message) : locked(lockedUntil, now);
+    return lockedUntil === undefined ? new AppError('UNAUTHORIZED', message) : lockedError(lockedUntil, now);
   }
 
   private async fail(email: string, error: AppError): Promise<AppError> {
@@ -164,12 +166,6 @@ export class AuthService {
 /** Names a password without telling anything of it. */
 function nameOf(passwordHash: string): string {
   return createHash('sha256').update(passwordHash).digest('base64url').slice(0, 16);
-}
-
-function locked(until: number, now: number): AppError {
-  const seconds = Math.max(1, Math.ceil((until - now) / 1000));
-  const message = 'The account is locked after too many failed logins';
-  return new AppError('FORBIDDEN', message, [{ code: 'ACCOUNT_LOCKED', message }], seconds);
 }
 
 function banned(): AppError {

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { AppError } from '../common/app-error.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
+import { AuditTrail } from '../events/audit-trail.service.js';
 import type { DomainEvent } from '../events/domain-event.js';
 import { DurableReader } from '../jobs/durable-reader.js';
 import { JobQueue } from '../jobs/job-queue.service.js';
@@ -16,6 +17,7 @@ export class EmailVerification {
     private readonly tokens: OneTimeTokens,
     private readonly queue: JobQueue,
     private readonly unitOfWork: UnitOfWork,
+    private readonly trail: AuditTrail,
   ) {}
 
   /** Sends a token to every address that is new: of a new account, or of an account that changed it. */
@@ -28,8 +30,16 @@ export class EmailVerification {
     });
   }
 
+  /** Sends a new token at the owner's request. */
+  async resend(userId: string): Promise<void> {
+    await this.unitOfWork.run(async () => {
+      await this.trail.record('email.verification_requested', { subject: userId });
+      await this.send(userId);
+    });
+  }
+
   /** Sends a new token; the earlier one stops working. An address that is verified already gets none. */
-  async send(userId: string): Promise<void> {
+  private async send(userId: string): Promise<void> {
     const user = await this.users.find({ id: userId });
     if (!user || user.emailVerified) return;
     await this.unitOfWork.run(async () => {

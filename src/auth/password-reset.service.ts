@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { AppError } from '../common/app-error.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
+import { AuditTrail } from '../events/audit-trail.service.js';
 import { JobHandler } from '../jobs/job-handler.js';
 import { JobQueue } from '../jobs/job-queue.service.js';
 import type { JobContext, JobTypes } from '../jobs/job-types.js';
@@ -21,6 +22,7 @@ export class PasswordReset {
     private readonly tokens: OneTimeTokens,
     private readonly queue: JobQueue,
     private readonly unitOfWork: UnitOfWork,
+    private readonly trail: AuditTrail,
   ) {}
 
   /**
@@ -30,7 +32,10 @@ export class PasswordReset {
    * While one such job waits, asking again adds none.
    */
   async request(email: string): Promise<void> {
-    await this.queue.submit('auth.forgot-password', { email }, { uniqueKey: email });
+    await this.unitOfWork.run(async () => {
+      await this.queue.submit('auth.forgot-password', { email }, { uniqueKey: email });
+      await this.trail.record('password.reset_requested', { subject: email });
+    });
   }
 
   @JobHandler('auth.forgot-password')

@@ -5,6 +5,7 @@ import { sha256 } from '../common/sha256.js';
 import { Config } from '../config/config.js';
 import { Housekeeping } from '../database/housekeeping.service.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
+import { AuditTrail } from '../events/audit-trail.service.js';
 import { SessionsService } from '../users/sessions.service.js';
 import { RefreshToken } from './refresh-token.entity.js';
 
@@ -26,6 +27,7 @@ export class RefreshTokensService implements OnModuleInit {
     private readonly sessions: SessionsService,
     private readonly config: Config,
     private readonly housekeeping: Housekeeping,
+    private readonly trail: AuditTrail,
   ) {}
 
   onModuleInit(): void {
@@ -48,6 +50,8 @@ export class RefreshTokensService implements OnModuleInit {
       const { hash, sessionId, usedAt } = found;
       if (usedAt !== null && !(await this.isRecentParent(tx, hash, usedAt, now))) {
         await this.sessions.end(sessionId);
+        const { userId } = found.session;
+        await this.trail.record('session.reused', { subject: userId, outcome: 'failure', details: { sessionId } });
         return { outcome: 'reused' };
       }
       if (usedAt === null) await tx.update(RefreshToken, { hash }, { usedAt: now });

@@ -36,7 +36,7 @@ export class PinoLogger implements LoggerService {
     const destination =
       options.format === 'pretty'
         ? pretty({
-            ignore: 'pid,hostname,context,method,path,status,durationMs,ip',
+            ignore: 'pid,hostname,context,method,path,status,durationMs,ip,actorId',
             messageFormat: '{context}: {msg}',
             singleLine: true,
             sync: true,

@@ -8,7 +8,14 @@ export const ROLE_NAMES = ['user', 'admin'] as const;
 export type Role = (typeof ROLE_NAMES)[number];
 
 /** What an API key can be allowed. */
-export const SCOPES = ['events:read', 'users:read', 'users:manage', 'webhooks:manage', 'jobs:manage'] as const;
+export const SCOPES = [
+  'events:read',
+  'users:read',
+  'users:manage',
+  'webhooks:manage',
+  'jobs:manage',
+  'audit:read',
+] as const;
 
 /** One thing that an API key can be allowed. */
 export type Scope = (typeof SCOPES)[number];

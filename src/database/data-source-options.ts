@@ -8,6 +8,7 @@ import { ApiKeys1795500000004 } from './migrations/1795500000004-api-keys.js';
 import { SecondFactors1795500000005 } from './migrations/1795500000005-second-factors.js';
 import { PasswordHistory1795500000006 } from './migrations/1795500000006-password-history.js';
 import { Webhooks1795500000001 } from './migrations/1795500000001-webhooks.js';
+import { Audit1795500000007 } from './migrations/1795500000007-audit.js';
 
 /** Every migration, oldest first; a new one is added here by hand, after it was read. */
 const migrations = [
@@ -19,6 +20,7 @@ const migrations = [
   ApiKeys1795500000004,
   SecondFactors1795500000005,
   PasswordHistory1795500000006,
+  Audit1795500000007,
 ];
 
 /** Where the database is and how it is opened. */

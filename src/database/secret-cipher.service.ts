@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { Injectable, Logger } from '@nestjs/common';
 import { Config } from '../config/config.js';
 import { keptSecret } from './kept-secret.js';
@@ -36,6 +36,11 @@ export class SecretCipher {
     const cipher = createCipheriv(ALGORITHM, this.key, iv).setAAD(Buffer.from(owner));
     const sealed = Buffer.concat([iv, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]);
     return `v1.${sealed.toString('base64')}`;
+  }
+
+  /** Returns a key of 32 bytes for a purpose of its own (HKDF-SHA256, RFC 5869). */
+  deriveKey(purpose: string): Buffer {
+    return Buffer.from(hkdfSync('sha256', this.key, '', purpose, 32));
   }
 
   /** Decrypts what {@link encrypt} returned. @throws Error when the key is another one, or the text was changed. */

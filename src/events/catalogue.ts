@@ -4,13 +4,15 @@ const userId = z.uuid();
 const email = z.email();
 
 /** What the service knows about one type of event. */
-interface EventDefinition {
+export interface EventDefinition {
   /** When it is published, in a sentence. */
   readonly description: string;
   /** The payload, exactly. */
   readonly payload: z.ZodObject;
   /** The payload field that says whom the event is about; visibility goes by it. */
   readonly subject: 'userId' | 'email';
+  /** What the audit trail calls it. @default 'success' */
+  readonly outcome?: 'failure';
 }
 
 /**
@@ -43,6 +45,7 @@ export const catalogue = {
     description: 'A login failed: wrong password or code, unknown address, locked or banned account.',
     payload: z.strictObject({ email }),
     subject: 'email',
+    outcome: 'failure',
   },
   logout: {
     description: 'A session was ended by its owner.',

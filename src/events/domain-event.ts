@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
-import { catalogue, isEventType, type EventPayload, type EventType } from './catalogue.js';
+import { catalogue, isEventType, type EventDefinition, type EventPayload, type EventType } from './catalogue.js';
 
 /** The envelope of an event: the same four fields on every channel. */
 export interface EventEnvelope<T extends EventType = EventType> {
@@ -10,6 +10,9 @@ export interface EventEnvelope<T extends EventType = EventType> {
   timestamp: string;
   payload: EventPayload<T>;
 }
+
+/** How an act ended. */
+export type Outcome = 'success' | 'failure';
 
 /** Where an event came from; every field is null for what the service did by itself. */
 export interface EventOrigin {
@@ -35,8 +38,22 @@ interface EventRecord {
   origin: EventOrigin;
 }
 
+/** What the journal is given to keep, beside where it came from. */
+export interface JournalEntry {
+  id: string;
+  type: string;
+  timestamp: string;
+  payload: Record<string, unknown>;
+  subject: string;
+  /** Whether readers of events are told. */
+  published: boolean;
+  outcome: Outcome;
+  /** What only the audit trail says. */
+  details: Record<string, unknown> | null;
+}
+
 /**
- * Makes the envelope and the subject of a new event.
+ * Makes the envelope, the subject and the outcome of a new event.
  *
  * @throws TypeError for a type the catalogue does not have, or a payload that is not exactly its type's.
  */
@@ -44,9 +61,9 @@ export function createEvent<T extends EventType>(
   type: T,
   payload: EventPayload<T>,
   now: number,
-): { envelope: EventEnvelope<T>; subject: string } {
+): { envelope: EventEnvelope<T>; subject: string; outcome: Outcome } {
   if (!isEventType(type)) throw new TypeError(`"${String(type)}" is not in the event catalogue`);
-  const definition = catalogue[type];
+  const definition: EventDefinition = catalogue[type];
   const parsed = definition.payload.safeParse(payload);
   if (!parsed.success) {
     // Only where and what kind: the values themselves may be personal.
@@ -55,5 +72,5 @@ export function createEvent<T extends EventType>(
   }
   const data = parsed.data as EventPayload<T> & Record<'userId' | 'email', string>;
   const envelope = { id: `evt-${uuidv7()}`, type, timestamp: new Date(now).toISOString(), payload: data };
-  return { envelope, subject: data[definition.subject] };
+  return { envelope, subject: data[definition.subject], outcome: definition.outcome ?? 'success' };
 }

@@ -1,6 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { EventEmitter2 } from '@nestjs/event-emitter';
-import { UnitOfWork } from '../database/unit-of-work.js';
 import { isEventType, type EventPayload, type EventType } from './catalogue.js';
 import { createEvent, type DomainEvent, type EventEnvelope } from './domain-event.js';
 import { EventJournal } from './event-journal.service.js';
@@ -30,20 +29,21 @@ export class EventBus {
   constructor(
     private readonly emitter: EventEmitter2,
     private readonly journal: EventJournal,
-    private readonly unitOfWork: UnitOfWork,
   ) {}
 
   /**
    * Publishes an event with the current unit of work, or in one of its own outside of one.
    *
+   * @param details - what only the audit trail says of it.
    * @throws TypeError for an unknown type or a wrong payload.
    */
-  async publish<T extends EventType>(type: T, payload: EventPayload<T>): Promise<EventEnvelope<T>> {
-    const { envelope, subject } = createEvent(type, payload, Date.now());
-    await this.unitOfWork.run(() => {
-      this.journal.append(envelope, subject);
-      return Promise.resolve();
-    });
+  async publish<T extends EventType>(
+    type: T,
+    payload: EventPayload<T>,
+    details: Record<string, unknown> | null = null,
+  ): Promise<EventEnvelope<T>> {
+    const { envelope, ...rest } = createEvent(type, payload, Date.now());
+    await this.journal.append({ ...envelope, ...rest, details, published: true });
     return envelope;
   }
 

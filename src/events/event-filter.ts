@@ -1,5 +1,5 @@
 import { AppError } from '../common/app-error.js';
-import { EVENT_TYPES, isEventType } from './catalogue.js';
+import { EVENT_TYPES } from './catalogue.js';
 
 /** The most filters one list may hold; the catalogue itself is far smaller. */
 const MAX_FILTERS = 64;
@@ -12,15 +12,20 @@ export function splitList(text: string): string[] {
 /**
  * Checks a list of filters: exact types, `prefix.*`, or `*`. All of them, or none: one bad name refuses the list.
  *
+ * @param types - what they choose from. @default every event
  * @returns the filters without repeats, in their order.
  * @throws AppError VALIDATION naming the bad one and every valid name.
  */
-export function checkFilters(filters: readonly string[], field = 'events'): string[] {
+export function checkFilters(
+  filters: readonly string[],
+  field = 'events',
+  types: readonly string[] = EVENT_TYPES,
+): string[] {
   const unique = [...new Set(filters)];
   if (unique.length > MAX_FILTERS) throw tooMany(field);
   for (const filter of unique) {
-    if (filter !== '*' && !EVENT_TYPES.some((type) => matchesFilter(filter, type))) {
-      const message = `"${filter.slice(0, 64)}" is not an event. Valid names: ${EVENT_TYPES.join(', ')}, a prefix such as login.*, or *`;
+    if (filter !== '*' && !types.some((type) => matchesFilter(filter, type))) {
+      const message = `"${filter.slice(0, 64)}" is not an event. Valid names: ${types.join(', ')}, a prefix such as login.*, or *`;
       throw new AppError('VALIDATION', message, [{ field, code: 'EVENT_UNKNOWN', message }]);
     }
   }
@@ -39,12 +44,11 @@ export function matchesFilter(filter: string, type: string): boolean {
 }
 
 /** Expands filters to the exact types they let through; undefined stands for every type, past and future ones too. */
-export function typesOf(filters: Iterable<string>): string[] | undefined {
-  const types = new Set<string>();
+export function typesOf(filters: Iterable<string>, types: readonly string[] = EVENT_TYPES): string[] | undefined {
+  const expanded = new Set<string>();
   for (const filter of filters) {
     if (filter === '*') return undefined;
-    if (isEventType(filter)) types.add(filter);
-    else EVENT_TYPES.filter((type) => matchesFilter(filter, type)).forEach((type) => types.add(type));
+    types.filter((type) => matchesFilter(filter, type)).forEach((type) => expanded.add(type));
   }
-  return [...types];
+  return [...expanded];
 }

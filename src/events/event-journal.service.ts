@@ -1,10 +1,21 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import { LessThanOrEqual, MoreThan, In, type Repository } from 'typeorm';
+import {
+  LessThan,
+  LessThanOrEqual,
+  MoreThan,
+  In,
+  type EntityManager,
+  type QueryDeepPartialEntity,
+  type Repository,
+} from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import { currentRequestContext } from '../common/request-context.js';
+import { SecretCipher } from '../database/secret-cipher.service.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
-import type { DomainEvent, EventEnvelope } from './domain-event.js';
+import { chainHash, chainKeyFrom, GENESIS } from './audit-chain.js';
+import { createAct } from './audited-acts.js';
+import type { DomainEvent, EventOrigin, JournalEntry } from './domain-event.js';
 import { EventRow } from './event.entity.js';
 import { parseEventId } from './event-id.js';
 
@@ -28,30 +39,32 @@ export interface CursorPosition {
   complete: boolean;
 }
 
+const NO_ORIGIN: EventOrigin = { requestId: null, actorId: null, sessionId: null, ip: null, userAgent: null };
+
 /** The table of all events, in the order of their commits. */
 @Injectable()
 export class EventJournal {
   private readonly listeners = new Set<() => void>();
+  private readonly chainKey: Buffer;
 
   constructor(
     @InjectRepository(EventRow) private readonly rows: Repository<EventRow>,
     private readonly unitOfWork: UnitOfWork,
-  ) {}
+    cipher: SecretCipher,
+  ) {
+    this.chainKey = chainKeyFrom(cipher);
+  }
 
-  /** Writes an event as the last thing of the current unit of work; it is there if, and only if, the unit commits. */
-  append(envelope: EventEnvelope, subject: string): void {
-    this.unitOfWork.beforeCommit((tx) => {
-      // Asked at the end of the unit: a login or a registration knows its session only then.
-      const {
-        requestId = null,
-        actorId = null,
-        sessionId = null,
-        ip = null,
-        userAgent = null,
-      } = currentRequestContext() ?? {};
-      return tx.insert(EventRow, { ...envelope, subject, requestId, actorId, sessionId, ip, userAgent });
+  /**
+   * Writes an entry as the last thing of the current unit of work, or in one of its own: it is there if, and only if, the
+   * unit commits.
+   */
+  async append(entry: JournalEntry): Promise<void> {
+    await this.unitOfWork.run(() => {
+      this.unitOfWork.beforeCommit((tx) => this.insert(tx, entry));
+      if (entry.published) this.unitOfWork.afterCommit(() => this.listeners.forEach((listener) => listener()));
+      return Promise.resolve();
     });
-    this.unitOfWork.afterCommit(() => this.listeners.forEach((listener) => listener()));
   }
 
   /** Calls `listener` after every commit that holds an event. */
@@ -59,9 +72,22 @@ export class EventJournal {
     this.listeners.add(listener);
   }
 
+  /** Adds a row to the end of the chain. */
+  private async insert(tx: EntityManager, entry: JournalEntry): Promise<void> {
+    // Asked at the end of the unit: a login or a registration knows its session only then.
+    const origin = { ...NO_ORIGIN, ...currentRequestContext() };
+    const { requestId, actorId, sessionId, ip, userAgent } = origin;
+    const row = { ...entry, requestId, actorId, sessionId, ip, userAgent };
+    const sql = 'SELECT hash FROM events ORDER BY seq DESC LIMIT 1';
+    const [last] = await tx.query<{ hash: string | null }[]>(sql);
+    const previousHash = last?.hash ?? GENESIS;
+    const hash = chainHash(this.chainKey, previousHash, row);
+    await tx.insert(EventRow, tx.create(EventRow, { ...row, previousHash, hash }) as QueryDeepPartialEntity<EventRow>);
+  }
+
   /** Reads events in `seq` order. */
   async read({ afterSeq, throughSeq, types, subjects, limit }: JournalQuery): Promise<DomainEvent[]> {
-    const query = this.rows.createQueryBuilder('event').where({ seq: MoreThan(afterSeq) });
+    const query = this.rows.createQueryBuilder('event').where({ published: true, seq: MoreThan(afterSeq) });
     if (throughSeq !== undefined) query.andWhere({ seq: LessThanOrEqual(throughSeq) });
     if (types) query.andWhere({ type: In([...types]) });
     if (subjects) query.andWhere({ subject: In([...subjects]) });
@@ -71,13 +97,18 @@ export class EventJournal {
 
   /** Returns one event, or undefined. */
   async find(id: string): Promise<DomainEvent | undefined> {
-    const row = await this.rows.findOneBy({ id });
+    const row = await this.rows.findOneBy({ id, published: true });
     return row ? toEvent(row) : undefined;
   }
 
-  /** Returns the highest committed `seq`, 0 for an empty journal. */
+  /** Returns the `seq` of the newest committed event, 0 for a journal without one. */
   async head(): Promise<number> {
-    const [row] = await this.rows.find({ select: { seq: true }, order: { seq: 'DESC' }, take: 1 });
+    const [row] = await this.rows.find({
+      select: { seq: true },
+      where: { published: true },
+      order: { seq: 'DESC' },
+      take: 1,
+    });
     return row?.seq ?? 0;
   }
 
@@ -90,7 +121,7 @@ export class EventJournal {
    * @throws AppError VALIDATION for an id that never was an event's.
    */
   async locate(id: string, field: string): Promise<CursorPosition> {
-    const row = await this.rows.findOne({ select: { seq: true }, where: { id } });
+    const row = await this.rows.findOne({ select: { seq: true }, where: { id, published: true } });
     if (row) return { afterSeq: row.seq, complete: true };
     const time = parseEventId(id);
     const [oldest] = await this.rows.find({ order: { seq: 'ASC' }, take: 1 });
@@ -112,13 +143,14 @@ export class EventJournal {
         .select('MIN(event.seq)', 'seq')
         .where('event.timestamp >= :timestamp', { timestamp })
         .getRawMany<{ seq: number | null }>();
-      const bound = firstKept?.seq ?? (await tx.maximum(EventRow, 'seq')) ?? 0;
-      const { affected } = await tx
-        .createQueryBuilder()
-        .delete()
-        .from(EventRow)
-        .where('seq < :bound', { bound: Math.min(bound, throughSeq + 1) })
-        .execute();
+      const newest = (await tx.maximum(EventRow, 'seq', { published: true })) ?? 0;
+      const bound = Math.min(firstKept?.seq ?? newest, newest, throughSeq + 1);
+      const last = await tx.findOne(EventRow, { where: { seq: LessThan(bound) }, order: { seq: 'DESC' } });
+      if (!last) return 0;
+      const { affected } = await tx.delete(EventRow, { seq: LessThan(bound) });
+      // Anchors the chain at the first row kept.
+      const details = { removed: affected, lastId: last.id, lastHash: last.hash };
+      await this.append(createAct('journal.trimmed', { subject: 'journal', details }));
       return affected ?? 0;
     });
   }

@@ -1,9 +1,14 @@
 import { Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
+import type { Outcome } from './domain-event.js';
 
-/** One row of the journal. Rows are only ever added, and removed from the old end by retention. */
+/**
+ * One row of the journal: an event, or an act that the audit trail alone keeps. Rows are only ever added, and removed
+ * from the old end by retention.
+ */
 @Entity('events')
 @Index(['subject', 'seq'])
 @Index(['type', 'seq'])
+@Index(['actorId', 'seq'], { where: '"actorId" IS NOT NULL' })
 export class EventRow {
   @PrimaryGeneratedColumn({ type: 'integer' })
   seq: number;
@@ -38,4 +43,23 @@ export class EventRow {
 
   @Column({ type: 'text', nullable: true })
   userAgent: string | null;
+
+  /** False for an act, which no reader of events is told of. */
+  @Column({ type: 'boolean' })
+  published: boolean;
+
+  @Column({ type: 'text' })
+  outcome: Outcome;
+
+  /** What only the audit trail says. */
+  @Column({ type: 'simple-json', nullable: true })
+  details: Record<string, unknown> | null;
+
+  /** The hash of the row before; null for rows older than the chain. */
+  @Column({ type: 'text', nullable: true })
+  previousHash: string | null;
+
+  /** What {@link chainHash} makes of this row and the one before; null for rows older than the chain. */
+  @Column({ type: 'text', nullable: true })
+  hash: string | null;
 }

@@ -2,6 +2,7 @@ import { Global, Module } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { EventEmitterModule } from '@nestjs/event-emitter';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { AuditTrail } from './audit-trail.service.js';
 import { EventBus } from './event-bus.js';
 import { EventCursor } from './event-cursor.entity.js';
 import { EventJournal } from './event-journal.service.js';
@@ -21,7 +22,7 @@ import { DomainEventExplorer } from './on-domain-event.js';
     DiscoveryModule,
   ],
   controllers: [EventsController],
-  providers: [EventJournal, JournalReaders, EventBus, EventRelay, EventRetention, DomainEventExplorer],
-  exports: [EventBus, EventJournal, JournalReaders, EventRelay],
+  providers: [EventJournal, AuditTrail, JournalReaders, EventBus, EventRelay, EventRetention, DomainEventExplorer],
+  exports: [EventBus, EventJournal, AuditTrail, JournalReaders, EventRelay],
 })
 export class EventsModule {}

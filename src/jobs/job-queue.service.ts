@@ -2,6 +2,7 @@ import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { AppError } from '../common/app-error.js';
 import { Config } from '../config/config.js';
 import { Housekeeping } from '../database/housekeeping.service.js';
+import { AuditTrail } from '../events/audit-trail.service.js';
 import type { JobRow } from './job.entity.js';
 import { JobRegistry } from './job-registry.service.js';
 import { JobStore, type NewJob } from './job-store.service.js';
@@ -20,6 +21,7 @@ export class JobQueue implements OnModuleInit {
     private readonly registry: JobRegistry,
     private readonly config: Config,
     private readonly housekeeping: Housekeeping,
+    private readonly trail: AuditTrail,
   ) {}
 
   onModuleInit(): void {
@@ -93,13 +95,16 @@ export class JobQueue implements OnModuleInit {
    */
   async retry(id: string): Promise<JobRow> {
     const job = await this.get(id);
-    if ((await this.store.revive({ id }, Date.now())) === 0 && !(await this.store.hurry(id, Date.now()))) {
-      const message =
-        job.state === 'dead'
-          ? 'Another job holds its unique key: retry this one once that is done'
-          : `The job is ${job.state}: only dead and failed jobs can be retried`;
-      throw new AppError('CONFLICT', message, [{ code: 'JOB_STATE', message }]);
-    }
+    await this.store.transaction(async () => {
+      if ((await this.store.revive({ id }, Date.now())) === 0 && !(await this.store.hurry(id, Date.now()))) {
+        const message =
+          job.state === 'dead'
+            ? 'Another job holds its unique key: retry this one once that is done'
+            : `The job is ${job.state}: only dead and failed jobs can be retried`;
+        throw new AppError('CONFLICT', message, [{ code: 'JOB_STATE', message }]);
+      }
+      await this.trail.record('job.retried', { subject: id, details: { type: job.type } });
+    });
     return this.get(id);
   }
 
@@ -110,7 +115,11 @@ export class JobQueue implements OnModuleInit {
       const message = `"${type.slice(0, 64)}" is not a job type. Valid names: ${names.join(', ')}`;
       throw new AppError('VALIDATION', message, [{ field: 'type', code: 'JOB_TYPE_UNKNOWN', message }]);
     }
-    return this.store.revive({ type }, Date.now());
+    return this.store.transaction(async () => {
+      const redriven = await this.store.revive({ type }, Date.now());
+      await this.trail.record('job.redriven', { subject: type, details: { redriven } });
+      return redriven;
+    });
   }
 
   /**
@@ -127,6 +136,7 @@ export class JobQueue implements OnModuleInit {
         throw new AppError('CONFLICT', message, [{ code: 'JOB_STATE', message }]);
       }
       if (job.state !== 'dead') await this.registry.find(job.type)?.onDead?.(job.payload, 'Discarded by an admin');
+      await this.trail.record('job.discarded', { subject: id, details: { type: job.type, state: job.state } });
     });
   }
 

@@ -7,6 +7,8 @@ import { AppError } from '../common/app-error.js';
 import { sha256 } from '../common/sha256.js';
 import { SecretCipher } from '../database/secret-cipher.service.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
+import { AuditTrail } from '../events/audit-trail.service.js';
+import { Reauthentication } from '../users/reauthentication.service.js';
 import { SecondFactor } from '../users/second-factor.js';
 import { SessionsService } from '../users/sessions.service.js';
 import { UsersService } from '../users/users.service.js';
@@ -30,6 +32,8 @@ export class MfaService implements OnModuleInit {
     private readonly sessions: SessionsService,
     private readonly cipher: SecretCipher,
     private readonly secondFactor: SecondFactor,
+    private readonly reauthentication: Reauthentication,
+    private readonly trail: AuditTrail,
   ) {}
 
   onModuleInit(): void {
@@ -52,6 +56,7 @@ export class MfaService implements OnModuleInit {
         { userId, secret: this.cipher.encrypt(secret, userId), confirmedAt: null, lastStep: null },
         ['userId'],
       );
+      await this.trail.record('mfa.setup_started', { subject: userId });
     });
     const uri = generateURI({ issuer: ISSUER, label: email, secret });
     return { secret, uri, qrCode: await toDataURL(uri) };
@@ -84,24 +89,28 @@ export class MfaService implements OnModuleInit {
   /**
    * Turns the second factor off with a code, and the password unless the session has just begun; publishes `mfa.disabled`.
    *
-   * @throws AppError UNAUTHORIZED for a wrong code or password; VALIDATION without the password where it is needed;
-   * CONFLICT when no second factor is on.
+   * @throws AppError UNAUTHORIZED for a wrong code or password, which count like failed logins; FORBIDDEN while locked;
+   * VALIDATION without the password where it is needed; CONFLICT when no second factor is on.
    */
   async disable(userId: string, sessionId: string, code: string, password: string | undefined): Promise<void> {
-    if (password === undefined) {
-      if (!(await this.sessions.beganAfter(sessionId, Date.now() - FRESH_LOGIN_MS))) {
-        const message = 'Turning the second factor off needs the password as well';
-        throw new AppError('VALIDATION', message, [{ field: 'password', message }]);
-      }
-    } else if (!(await this.users.hasPassword(userId, password))) throw wrongCode();
-    await this.unitOfWork.run(async (tx) => {
-      if (!(await tx.existsBy(TotpFactor, { userId, confirmedAt: Not(IsNull()) }))) {
-        throw new AppError('CONFLICT', 'No second factor is on');
-      }
-      if (!(await this.verify(userId, code))) throw wrongCode();
+    const user = await this.users.findByIdWithPassword(userId);
+    if (!user?.mfaEnabled) throw new AppError('CONFLICT', 'No second factor is on');
+    if (password !== undefined) await this.users.confirmPassword(user, password);
+    else if (!(await this.sessions.beganAfter(sessionId, Date.now() - FRESH_LOGIN_MS))) {
+      const message = 'Turning the second factor off needs the password as well';
+      throw new AppError('VALIDATION', message, [{ field: 'password', message }]);
+    }
+    await this.reauthentication.confirm(user, () => this.turnOff(userId, code), 'The code is wrong');
+  }
+
+  /** Turns the second factor off if the code is right. */
+  private async turnOff(userId: string, code: string): Promise<boolean> {
+    return this.unitOfWork.run(async (tx) => {
+      if (!(await this.verify(userId, code))) return false;
       await tx.delete(TotpFactor, { userId });
       await tx.delete(RecoveryCode, { userId });
       await this.users.setMfa(userId, false);
+      return true;
     });
   }
 

@@ -1,13 +1,7 @@
 import { Controller, Delete, Get, HttpCode, Param } from '@nestjs/common';
 import { CurrentPrincipal, type Principal } from '../common/principal.js';
-import type { Session } from './session.entity.js';
+import { toSessionView, type SessionView } from './session-view.js';
 import { SessionsService } from './sessions.service.js';
-
-/** A session as its owner sees it; times in epoch ms. */
-type SessionView = Pick<Session, 'id' | 'ip' | 'userAgent' | 'createdAt' | 'lastUsedAt' | 'expiresAt'> & {
-  /** Whether it is the one that asks. */
-  current: boolean;
-};
 
 /** The caller's own open sessions. */
 @Controller('users/me/sessions')
@@ -15,13 +9,11 @@ export class MySessionsController {
   constructor(private readonly sessions: SessionsService) {}
 
   @Get()
-  async list(@CurrentPrincipal() { userId, sessionId }: Principal): Promise<{ sessions: SessionView[] }> {
+  async list(
+    @CurrentPrincipal() { userId, sessionId }: Principal,
+  ): Promise<{ sessions: (SessionView & { current: boolean })[] }> {
     const sessions = await this.sessions.list(userId);
-    return {
-      sessions: sessions.map(({ id, ip, userAgent, createdAt, lastUsedAt, expiresAt }) => {
-        return { id, ip, userAgent, createdAt, lastUsedAt, expiresAt, current: id === sessionId };
-      }),
-    };
+    return { sessions: sessions.map((session) => ({ ...toSessionView(session), current: session.id === sessionId })) };
   }
 
   /** Ends every session but the one that asks. */

@@ -3,7 +3,10 @@ import { Injectable } from '@nestjs/common';
 import { hash, verify, type Options } from '@node-rs/argon2';
 
 /** OWASP's first choice for argon2id, the library's default algorithm: 19 MiB, two passes, one lane (Password Storage Cheat Sheet). */
-const OPTIONS: Options = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
+const OPTIONS = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } satisfies Options;
+
+/** How a hash that was made with them begins (PHC string format). */
+const CURRENT = `$argon2id$v=19$m=${OPTIONS.memoryCost},t=${OPTIONS.timeCost},p=${OPTIONS.parallelism}$`;
 
 /** What a password is compared with when there is no account, so that the answer takes the same time. */
 const DUMMY = hash('no account has this password', OPTIONS);
@@ -30,6 +33,11 @@ export class PasswordHasher {
       const matches = await verify(passwordHash ?? (await DUMMY), password);
       return matches && passwordHash !== undefined;
     });
+  }
+
+  /** Hashes a password anew if its hash was made with other parameters than today's; undefined when it was not. */
+  async rehash(passwordHash: string, password: string): Promise<string | undefined> {
+    return passwordHash.startsWith(CURRENT) ? undefined : this.hash(password);
   }
 
   private async inLine<T>(work: () => Promise<T>): Promise<T> {

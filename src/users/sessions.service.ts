@@ -8,6 +8,7 @@ import { currentRequestContext } from '../common/request-context.js';
 import { Config } from '../config/config.js';
 import { Housekeeping } from '../database/housekeeping.service.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
+import { AuditTrail } from '../events/audit-trail.service.js';
 import { EventBus } from '../events/event-bus.js';
 import { Session } from './session.entity.js';
 
@@ -28,6 +29,7 @@ export class SessionsService implements OnModuleInit {
     private readonly config: Config,
     private readonly housekeeping: Housekeeping,
     private readonly events: EventBus,
+    private readonly trail: AuditTrail,
   ) {}
 
   onModuleInit(): void {
@@ -93,7 +95,7 @@ export class SessionsService implements OnModuleInit {
   async endOwn(userId: string, sessionId: string): Promise<void> {
     await this.unitOfWork.run(async (tx) => {
       if (!(await tx.existsBy(Session, { id: sessionId, userId }))) {
-        throw new AppError('NOT_FOUND', 'There is no such session');
+        throw noSuchSession();
       }
       await this.end(sessionId);
       await this.events.publish('logout', { userId });
@@ -106,6 +108,18 @@ export class SessionsService implements OnModuleInit {
       const others = await tx.countBy(Session, { userId, id: Not(sessionId), expiresAt: MoreThan(Date.now()) });
       await this.endAll(userId, sessionId);
       for (let n = 0; n < others; n += 1) await this.events.publish('logout', { userId });
+    });
+  }
+
+  /** Ends one or all sessions of an account by an admin's hand. @throws AppError NOT_FOUND */
+  async endByAdmin(userId: string, sessionId?: string): Promise<void> {
+    await this.unitOfWork.run(async (tx) => {
+      const sessions = await tx.findBy(Session, { userId, ...(sessionId !== undefined && { id: sessionId }) });
+      if (sessionId !== undefined && sessions.length === 0) throw noSuchSession();
+      for (const { id } of sessions) {
+        await this.end(id);
+        await this.trail.record('session.ended', { subject: userId, details: { sessionId: id } });
+      }
     });
   }
 
@@ -126,4 +140,8 @@ export class SessionsService implements OnModuleInit {
   private async removeExpired(now: number): Promise<void> {
     await this.unitOfWork.run((tx) => tx.delete(Session, { expiresAt: LessThan(now) }));
   }
+}
+
+function noSuchSession(): AppError {
+  return new AppError('NOT_FOUND', 'There is no such session');
 }

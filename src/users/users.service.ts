@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import { IsNull, type EntityManager, type Repository } from 'typeorm';
+import type { EntityManager, Repository } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import type { Role } from '../common/principal.js';
 import { currentRequestContext } from '../common/request-context.js';
@@ -10,6 +10,7 @@ import { EventBus } from '../events/event-bus.js';
 import { JobQueue } from '../jobs/job-queue.service.js';
 import { PasswordHasher } from './password-hasher.js';
 import { NewPasswords } from './new-passwords.service.js';
+import { Reauthentication } from './reauthentication.service.js';
 import { Session } from './session.entity.js';
 import { SessionsService } from './sessions.service.js';
 import { User } from './user.entity.js';
@@ -19,16 +20,6 @@ export interface ProfileChanges {
   email?: string | undefined;
   password?: string | undefined;
   currentPassword?: string | undefined;
-}
-
-/** Which accounts to list. */
-export interface UserQuery {
-  /** A part of the address. */
-  search?: string | undefined;
-  role?: Role | undefined;
-  /** The last account of the page before. */
-  after?: { createdAt: number; id: string } | undefined;
-  limit: number;
 }
 
 /** Owns the accounts and publishes what happens to them. */
@@ -41,6 +32,7 @@ export class UsersService {
     private readonly passwords: PasswordHasher,
     private readonly newPasswords: NewPasswords,
     private readonly sessions: SessionsService,
+    private readonly reauthentication: Reauthentication,
     private readonly queue: JobQueue,
   ) {}
 
@@ -73,7 +65,7 @@ export class UsersService {
       const now = Date.now();
       const user = tx.create(User, { id: randomUUID(), email, passwordHash, role, createdAt: now, updatedAt: now });
       await tx.insert(User, user);
-      await this.events.publish('user.registered', { userId: user.id });
+      await this.events.publish('user.registered', { userId: user.id }, { role });
       return user;
     });
   }
@@ -109,7 +101,8 @@ export class UsersService {
    * password breaks the policy, CONFLICT when the address is taken.
    */
   async changeOwn(id: string, sessionId: string, { email, password, currentPassword }: ProfileChanges): Promise<User> {
-    const hashes = password === undefined ? undefined : await this.replaceHash(id, password, email, currentPassword);
+    const hashes =
+      password === undefined ? undefined : await this.hashReplacement(id, password, email, currentPassword);
     return this.unitOfWork.run(async (tx) => {
       // Asked again here: another request may have ended this session while the hash was made.
       const session = await tx.findOne(Session, { where: { id: sessionId, userId: id }, relations: { user: true } });
@@ -157,15 +150,24 @@ export class UsersService {
     });
   }
 
-  /** Says whether a password is an account's; slow on purpose, so never inside a unit of work. */
-  async hasPassword(id: string, password: string): Promise<boolean> {
-    const user = await this.findByIdWithPassword(id);
-    return this.passwords.verify(user?.passwordHash, password);
+  /**
+   * Asks a logged-in caller for the password again; slow on purpose, so never inside a unit of work.
+   *
+   * @throws AppError as {@link Reauthentication.confirm}
+   */
+  async confirmPassword(user: User, password: string): Promise<void> {
+    const matches = await this.passwords.verify(user.passwordHash, password);
+    await this.reauthentication.confirm(user, () => Promise.resolve(matches), 'The current password is wrong');
   }
 
   /** Returns an account with its password hash, or undefined. */
   async findByIdWithPassword(id: string): Promise<User | undefined> {
     return (await this.withPassword().where({ id }).getOne()) ?? undefined;
+  }
+
+  /** Replaces a hash by a newer one of the same password. */
+  async replaceHash(id: string, outdated: string, fresh: string): Promise<void> {
+    await this.unitOfWork.run((tx) => tx.update(User, { id, passwordHash: outdated }, { passwordHash: fresh }));
   }
 
   /** Sets a password without asking for the old one, ends every session and publishes `password.reset`. */
@@ -179,100 +181,6 @@ export class UsersService {
     });
   }
 
-  /** Lists accounts for an admin, the newest first. */
-  async list({ search, role, after, limit }: UserQuery): Promise<{ users: User[]; total: number }> {
-    const query = this.users.createQueryBuilder('user');
-    if (role) query.andWhere({ role });
-    if (search !== undefined) {
-      const pattern = `%${search.toLowerCase().replace(/[\\%_]/g, (character) => `\\${character}`)}%`;
-      query.andWhere(`user.email LIKE :pattern ESCAPE '\\'`, { pattern });
-    }
-    const total = await query.getCount();
-    if (after) {
-      query.andWhere('(user.createdAt < :createdAt OR (user.createdAt = :createdAt AND user.id < :id))', after);
-    }
-    const users = await query.orderBy('user.createdAt', 'DESC').addOrderBy('user.id', 'DESC').limit(limit).getMany();
-    return { users, total };
-  }
-
-  /**
-   * Gives an account another role and publishes `user.updated`; it works on live tokens at once.
-   *
-   * @throws AppError NOT_FOUND; FORBIDDEN for oneself; CONFLICT for the last admin.
-   */
-  async setRole(id: string, role: Role, actorId: string): Promise<User> {
-    return this.administer(id, actorId, 'role', async (tx, user) => {
-      if (user.role === role) return false;
-      await tx.update(User, { id }, { role, updatedAt: Date.now() });
-      return true;
-    });
-  }
-
-  /**
-   * Bans an account: every session ends, and nobody logs in until it is unbanned. Publishes `user.updated`.
-   *
-   * @throws AppError as {@link setRole}
-   */
-  async ban(id: string, reason: string, actorId: string): Promise<User> {
-    return this.administer(id, actorId, 'status', async (tx) => {
-      const now = Date.now();
-      await tx.update(User, { id }, { bannedAt: now, banReason: reason, updatedAt: now });
-      await this.sessions.endAll(id);
-      return true;
-    });
-  }
-
-  /** Lifts a ban and publishes `user.updated`. @throws AppError NOT_FOUND */
-  async unban(id: string): Promise<User> {
-    return this.unitOfWork.run(async (tx) => {
-      const user = await this.findIn(tx, id);
-      if (user.bannedAt === null) return user;
-      await tx.update(User, { id }, { bannedAt: null, banReason: null, updatedAt: Date.now() });
-      await this.events.publish('user.updated', { userId: id, fields: ['status'] });
-      return this.findIn(tx, id);
-    });
-  }
-
-  /** Deletes an account by an admin's hand. @throws AppError as {@link setRole} */
-  async deleteOther(id: string, actorId: string): Promise<void> {
-    await this.unitOfWork.run(async (tx) => {
-      await this.refuseSelfAndLastAdmin(tx, await this.findIn(tx, id), actorId);
-      await this.delete(id);
-    });
-  }
-
-  /** Changes what belongs to admins alone, where they may, and publishes which field it was. */
-  private async administer(
-    id: string,
-    actorId: string,
-    field: 'role' | 'status',
-    change: (tx: EntityManager, user: User) => Promise<boolean>,
-  ): Promise<User> {
-    return this.unitOfWork.run(async (tx) => {
-      const user = await this.findIn(tx, id);
-      await this.refuseSelfAndLastAdmin(tx, user, actorId);
-      if (await change(tx, user)) await this.events.publish('user.updated', { userId: id, fields: [field] });
-      return this.findIn(tx, id);
-    });
-  }
-
-  private async findIn(tx: EntityManager, id: string): Promise<User> {
-    const user = await tx.findOneBy(User, { id });
-    if (!user) throw new AppError('NOT_FOUND', 'There is no such account');
-    return user;
-  }
-
-  private async refuseSelfAndLastAdmin(tx: EntityManager, user: User, actorId: string): Promise<void> {
-    if (user.id === actorId) {
-      const message = 'Nobody can do this to themselves: ask another admin';
-      throw new AppError('FORBIDDEN', message, [{ code: 'ACCOUNT_OWN', message }]);
-    }
-    if (user.role !== 'admin' || user.bannedAt !== null) return;
-    if ((await tx.countBy(User, { role: 'admin', bannedAt: IsNull() })) > 1) return;
-    const message = 'This is the last admin: make another one first';
-    throw new AppError('CONFLICT', message, [{ code: 'ADMIN_LAST', message }]);
-  }
-
   /** Deletes an account with everything that hangs on it, and publishes `user.deleted`. */
   async delete(id: string): Promise<void> {
     await this.unitOfWork.run(async (tx) => {
@@ -283,7 +191,7 @@ export class UsersService {
     });
   }
 
-  private async replaceHash(
+  private async hashReplacement(
     id: string,
     password: string,
     newEmail: string | undefined,
@@ -294,9 +202,8 @@ export class UsersService {
       throw new AppError('VALIDATION', message, [{ field: 'currentPassword', message }]);
     }
     const user = await this.findByIdWithPassword(id);
-    if (!(await this.passwords.verify(user?.passwordHash, currentPassword)) || !user) {
-      throw new AppError('UNAUTHORIZED', 'The current password is wrong');
-    }
+    if (!user) throw new AppError('UNAUTHORIZED', 'Authentication required');
+    await this.confirmPassword(user, currentPassword);
     return { old: user.passwordHash, new: await this.newPasswords.hash(password, newEmail ?? user.email, user) };
   }
 

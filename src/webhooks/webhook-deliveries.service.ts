@@ -1,4 +1,4 @@
-import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { In, LessThan, Not, type EntityManager, type Repository } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
@@ -7,6 +7,7 @@ import { lowestIdAt } from '../common/time-ids.js';
 import { Config } from '../config/config.js';
 import { Housekeeping } from '../database/housekeeping.service.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
+import { AuditTrail } from '../events/audit-trail.service.js';
 import type { DomainEvent } from '../events/domain-event.js';
 import { matchesFilter, typesOf } from '../events/event-filter.js';
 import { EventJournal } from '../events/event-journal.service.js';
@@ -45,8 +46,6 @@ type Message = Pick<DomainEvent, 'id' | 'timestamp'> & { type: string; payload: 
 /** Owns the deliveries: makes one for each event and endpoint that fit, and lets admins see and repeat them. */
 @Injectable()
 export class WebhookDeliveries implements OnModuleInit {
-  private readonly logger = new Logger(WebhookDeliveries.name);
-
   constructor(
     @InjectRepository(WebhookDelivery) private readonly deliveries: Repository<WebhookDelivery>,
     @InjectRepository(WebhookAttempt) private readonly attempts: Repository<WebhookAttempt>,
@@ -55,6 +54,7 @@ export class WebhookDeliveries implements OnModuleInit {
     private readonly readers: DurableReaders,
     private readonly journal: EventJournal,
     private readonly queue: JobQueue,
+    private readonly trail: AuditTrail,
     private readonly unitOfWork: UnitOfWork,
     private readonly housekeeping: Housekeeping,
     private readonly config: Config,
@@ -96,7 +96,10 @@ export class WebhookDeliveries implements OnModuleInit {
       payload: { endpointId },
     };
     const delivery = this.newDelivery(endpoint, message, now, false);
-    await this.unitOfWork.run((tx) => this.send(tx, [delivery], now));
+    await this.unitOfWork.run(async (tx) => {
+      await this.send(tx, [delivery], now);
+      await this.trail.record('webhook.tested', { subject: endpointId, details: { deliveryId: delivery.id } });
+    });
     return delivery;
   }
 
@@ -118,6 +121,8 @@ export class WebhookDeliveries implements OnModuleInit {
       await tx.update(WebhookDelivery, { id }, again);
       Object.assign(delivery, again);
       await this.attempter.submitAttempts([delivery], now);
+      const { endpointId, eventId } = delivery;
+      await this.trail.record('webhook.redelivered', { subject: endpointId, details: { deliveryId: id, eventId } });
       return delivery;
     });
   }
@@ -135,8 +140,10 @@ export class WebhookDeliveries implements OnModuleInit {
     const { afterSeq, complete } =
       after === undefined ? { afterSeq: 0, complete: true } : await this.journal.locate(after, 'after');
     const throughSeq = await this.journal.head();
-    await this.queue.submit('webhook.replay', { endpointId, afterSeq, throughSeq });
-    this.logger.log({ msg: `webhook endpoint ${endpointId} is sent events again`, endpointId, after });
+    await this.unitOfWork.run(async () => {
+      await this.queue.submit('webhook.replay', { endpointId, afterSeq, throughSeq });
+      await this.trail.record('webhook.replayed', { subject: endpointId, details: { after: after ?? null } });
+    });
     return { complete };
   }
 

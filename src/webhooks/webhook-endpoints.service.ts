@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { Injectable, Logger } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { In, IsNull, LessThan, type EntityManager, type Repository } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { AppError } from '../common/app-error.js';
 import { SecretCipher } from '../database/secret-cipher.service.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
+import { AuditTrail } from '../events/audit-trail.service.js';
 import { checkFilters } from '../events/event-filter.js';
 import { JobQueue } from '../jobs/job-queue.service.js';
 import { SECRET_PREFIX } from './signature.js';
@@ -35,14 +36,13 @@ export interface EndpointChanges {
 /** Owns the endpoints: who gets which events, under which secrets, and who gets none any more. */
 @Injectable()
 export class WebhookEndpoints {
-  private readonly logger = new Logger(WebhookEndpoints.name);
-
   constructor(
     @InjectRepository(WebhookEndpoint) private readonly endpoints: Repository<WebhookEndpoint>,
     private readonly unitOfWork: UnitOfWork,
     private readonly cipher: SecretCipher,
     private readonly client: WebhookClient,
     private readonly queue: JobQueue,
+    private readonly trail: AuditTrail,
   ) {}
 
   /**
@@ -74,8 +74,14 @@ export class WebhookEndpoints {
       createdAt: now,
       updatedAt: now,
     });
-    await this.unitOfWork.run((tx) => tx.insert(WebhookEndpoint, endpoint));
-    this.logger.log({ msg: `webhook endpoint ${id} was created`, endpointId: id, events: filters });
+    await this.unitOfWork.run(async (tx) => {
+      await tx.insert(WebhookEndpoint, endpoint);
+      // The host alone: the rest of an address can be a secret.
+      await this.trail.record('webhook.created', {
+        subject: id,
+        details: { host: new URL(url).host, events: filters },
+      });
+    });
     return { endpoint, secret };
   }
 
@@ -107,7 +113,8 @@ export class WebhookEndpoints {
    *
    * @throws AppError NOT_FOUND, or as {@link create}.
    */
-  async change(id: string, { url, events, description, enabled }: EndpointChanges): Promise<WebhookEndpoint> {
+  async change(id: string, given: EndpointChanges): Promise<WebhookEndpoint> {
+    const { url, events, description, enabled } = given;
     await this.get(id);
     if (url !== undefined) await this.refuseUnreachable(url);
     const changes = {
@@ -119,15 +126,13 @@ export class WebhookEndpoints {
     await this.unitOfWork.run(async (tx) => {
       const { affected } = await tx.update(WebhookEndpoint, { id }, { ...changes, updatedAt: Date.now() });
       if (!affected) throw noSuchEndpoint();
+      const changed = Object.keys(given).filter((name) => given[name as keyof EndpointChanges] !== undefined);
+      await this.trail.record('webhook.changed', { subject: id, details: { changed } });
       if (enabled === true) {
         await tx.update(WebhookEndpoint, { id }, { disabledAt: null, disabledReason: null, failingSince: null });
       }
       if (enabled === false) await this.disable(tx, id, 'Disabled by an admin');
     });
-    const changed = Object.entries({ url, events, description, enabled }).flatMap(([name, value]) =>
-      value === undefined ? [] : [name],
-    );
-    this.logger.log({ msg: `webhook endpoint ${id} was changed`, endpointId: id, changed });
     return this.get(id);
   }
 
@@ -144,9 +149,7 @@ export class WebhookEndpoints {
       { status: 'dead', nextAttemptAt: null, finishedAt: now, attempts: () => 'attempts + 1' },
     );
     await this.queue.discardGroup('webhook.attempt', id);
-    this.unitOfWork.afterCommit(() => {
-      this.logger.warn({ msg: `webhook endpoint ${id} was disabled: ${reason}`, endpointId: id });
-    });
+    await this.trail.record('webhook.disabled', { subject: id, details: { reason } });
   }
 
   /** Removes an endpoint with its deliveries. @throws AppError NOT_FOUND */
@@ -155,8 +158,8 @@ export class WebhookEndpoints {
       const { affected } = await tx.delete(WebhookEndpoint, { id });
       if (!affected) throw noSuchEndpoint();
       await this.queue.discardGroup('webhook.attempt', id);
+      await this.trail.record('webhook.deleted', { subject: id });
     });
-    this.logger.log({ msg: `webhook endpoint ${id} was deleted`, endpointId: id });
   }
 
   /**
@@ -180,8 +183,8 @@ export class WebhookEndpoints {
       }
       const change = { secret: this.cipher.encrypt(secret, id), previousSecret: endpoint.secret, previousSecretUntil };
       await tx.update(WebhookEndpoint, { id }, { ...change, updatedAt: now });
+      await this.trail.record('webhook.secret_rotated', { subject: id, details: { previousSecretUntil } });
     });
-    this.logger.log({ msg: `the secret of webhook endpoint ${id} was rotated`, endpointId: id });
     return { secret, previousSecretUntil };
   }
 

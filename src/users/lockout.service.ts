@@ -1,5 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { In, LessThan } from 'typeorm';
+import { AppError } from '../common/app-error.js';
 import { Config } from '../config/config.js';
 import { Housekeeping } from '../database/housekeeping.service.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
@@ -80,4 +81,11 @@ export class LockoutService implements OnModuleInit {
   private async find(email: string): Promise<Lockout | null> {
     return this.unitOfWork.run((tx) => tx.findOneBy(Lockout, { email }));
   }
+}
+
+/** What whoever tries a locked account is answered. */
+export function lockedError(until: number, now: number): AppError {
+  const seconds = Math.max(1, Math.ceil((until - now) / 1000));
+  const message = 'The account is locked after too many failed logins';
+  return new AppError('FORBIDDEN', message, [{ code: 'ACCOUNT_LOCKED', message }], seconds);
 }

@@ -1,0 +1,95 @@
+import { createHmac } from 'node:crypto';
+import type { SecretCipher } from '../database/secret-cipher.service.js';
+import type { ActType } from './audited-acts.js';
+import type { EventRow } from './event.entity.js';
+
+/** What the first row of all names as the hash before it. */
+export const GENESIS = 'herald audit chain';
+
+/** What a row's hash covers: everything but its place, which the chain itself gives. */
+type ChainedRow = Omit<EventRow, 'seq' | 'previousHash' | 'hash'>;
+
+/** Returns the key of the chain, made from `DATA_KEY`. */
+export function chainKeyFrom(cipher: SecretCipher): Buffer {
+  return cipher.deriveKey('audit chain');
+}
+
+/**
+ * Returns the hash that chains a row to the one before: HMAC-SHA256, in base64url.
+ *
+ * Keyed, so that whoever can write the database, but does not hold `DATA_KEY`, cannot make a chain that holds.
+ */
+export function chainHash(key: Buffer, previousHash: string, row: ChainedRow): string {
+  const { id, type, subject, timestamp, payload, published, outcome, details } = row;
+  const { requestId, actorId, sessionId, ip, userAgent } = row;
+  const about = [id, type, subject, timestamp, payload, published, outcome, details];
+  const covered = JSON.stringify([previousHash, ...about, requestId, actorId, sessionId, ip, userAgent]);
+  return createHmac('sha256', key).update(covered).digest('base64url');
+}
+
+/** The first row at which the chain does not hold. */
+export interface ChainBreak {
+  seq: number;
+  /** Null for a row that is gone. */
+  id: string | null;
+  reason: string;
+}
+
+/** What following the chain came to. */
+export interface ChainReport {
+  /** How many rows hold. */
+  count: number;
+  /** The newest row that holds: kept elsewhere, it shows later whether the end of the chain was made anew. */
+  head: { id: string; hash: string } | null;
+  broken: ChainBreak | null;
+}
+
+/**
+ * Follows the chain from the oldest row to the newest, and finds where it breaks first.
+ *
+ * @param newestSeq - the highest `seq` there ever was.
+ * @param readPage - returns the rows that follow a `seq`, in order; none at the end.
+ */
+export async function verifyChain(
+  key: Buffer,
+  newestSeq: number,
+  readPage: (afterSeq: number) => Promise<EventRow[]>,
+): Promise<ChainReport> {
+  const report: ChainReport = { count: 0, head: null, broken: null };
+  let first: EventRow | undefined;
+  let last: EventRow | undefined;
+  let trimmedTo: unknown;
+  for (let page = await readPage(0); page.length > 0; page = await readPage(last?.seq ?? 0)) {
+    for (const row of page) {
+      const reason = reasonAgainst(key, row, last);
+      if (reason !== undefined) return { ...report, broken: { seq: row.seq, id: row.id, reason } };
+      first ??= row;
+      last = row;
+      report.count += 1;
+      if (row.hash !== null) report.head = { id: row.id, hash: row.hash };
+      if (row.type === TRIMMED) trimmedTo = row.details?.['lastHash'];
+    }
+  }
+  // What was before the first row is gone: by retention, which says so further down the chain, or by another hand.
+  if (first && first.hash !== null && first.previousHash !== GENESIS && first.previousHash !== trimmedTo) {
+    const reason = 'rows before it are gone, and it was not retention that removed them';
+    return { ...report, broken: { seq: first.seq, id: first.id, reason } };
+  }
+  const end = last?.seq ?? 0;
+  if (end >= newestSeq) return report;
+  return { ...report, broken: { seq: end + 1, id: null, reason: `the newest rows, through ${newestSeq}, are gone` } };
+}
+
+const TRIMMED: ActType = 'journal.trimmed';
+
+function reasonAgainst(key: Buffer, row: EventRow, before: EventRow | undefined): string | undefined {
+  const { hash, previousHash } = row;
+  if (hash === null || previousHash === null) {
+    // Older than the chain, unless something chained came before it.
+    return before && before.hash !== null ? 'it has no hash' : undefined;
+  }
+  if (before && previousHash !== (before.hash ?? GENESIS)) {
+    return 'it does not follow the row before it: rows are missing, added or out of order here';
+  }
+  return chainHash(key, previousHash, row) === hash ? undefined : 'it was changed';
+}

@@ -1,0 +1,82 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { In, LessThan, MoreThan, type Repository } from 'typeorm';
+import { AppError } from '../common/app-error.js';
+import { SecretCipher } from '../database/secret-cipher.service.js';
+import { UnitOfWork } from '../database/unit-of-work.js';
+import { chainKeyFrom, verifyChain, type ChainReport } from './audit-chain.js';
+import { createAct, type Act, type ActType } from './audited-acts.js';
+import { EventRow } from './event.entity.js';
+import { EventJournal } from './event-journal.service.js';
+
+const VERIFICATION_PAGE = 500;
+
+/** Which rows to list; undefined for any. */
+export interface AuditQuery {
+  actorId?: string | undefined;
+  subject?: string | undefined;
+  /** Exact types. */
+  types?: readonly string[] | undefined;
+  /** Inclusive, ISO 8601. */
+  from?: string | undefined;
+  /** Exclusive, ISO 8601. */
+  to?: string | undefined;
+  /** The id of the last row of the page before. */
+  after?: string | undefined;
+  limit: number;
+}
+
+/** The journal as a record of who did what: every event, and the acts that are no events. */
+@Injectable()
+export class AuditTrail {
+  private readonly logger = new Logger(AuditTrail.name);
+
+  constructor(
+    @InjectRepository(EventRow) private readonly rows: Repository<EventRow>,
+    private readonly journal: EventJournal,
+    private readonly unitOfWork: UnitOfWork,
+    private readonly cipher: SecretCipher,
+  ) {}
+
+  /** Records an act with the current unit of work, or in one of its own outside of one, and logs it. */
+  async record(type: ActType, act: Act): Promise<void> {
+    await this.unitOfWork.run(async () => {
+      await this.journal.append(createAct(type, act));
+      this.unitOfWork.afterCommit(() => this.logger.log({ msg: `${type} ${act.subject}`, ...act }));
+    });
+  }
+
+  /** Lists rows, the newest first. @throws AppError VALIDATION for a cursor that is no row's id. */
+  async list({ actorId, subject, types, from, to, after, limit }: AuditQuery): Promise<EventRow[]> {
+    const query = this.rows.createQueryBuilder('row').orderBy('row.seq', 'DESC').limit(limit);
+    if (actorId !== undefined) query.andWhere({ actorId });
+    if (subject !== undefined) query.andWhere({ subject });
+    if (types) query.andWhere({ type: In([...types]) });
+    if (from !== undefined) query.andWhere('row.timestamp >= :from', { from });
+    if (to !== undefined) query.andWhere('row.timestamp < :to', { to });
+    if (after !== undefined) query.andWhere({ seq: LessThan(await this.seqOf(after)) });
+    return query.getMany();
+  }
+
+  /** Follows the chain from the oldest row that is kept to the newest. */
+  verify(): Promise<ChainReport> {
+    return verifyTrail(this.rows, chainKeyFrom(this.cipher));
+  }
+
+  private async seqOf(id: string): Promise<number> {
+    const row = await this.rows.findOne({ select: { seq: true }, where: { id } });
+    if (row) return row.seq;
+    const message = `"${id.slice(0, 64)}" is the id of no row that is kept`;
+    throw new AppError('VALIDATION', message, [{ field: 'after', code: 'CURSOR_UNKNOWN', message }]);
+  }
+}
+
+/** Follows the chain in a database, from the oldest row that is kept to the newest. */
+export async function verifyTrail(rows: Repository<EventRow>, key: Buffer): Promise<ChainReport> {
+  // Asked first: more may come while the rows are read.
+  const sql = `SELECT seq FROM sqlite_sequence WHERE name = 'events'`;
+  const [sequence] = await rows.query<{ seq: number }[]>(sql);
+  return verifyChain(key, sequence?.seq ?? 0, (afterSeq) =>
+    rows.find({ where: { seq: MoreThan(afterSeq) }, order: { seq: 'ASC' }, take: VERIFICATION_PAGE }),
+  );
+}

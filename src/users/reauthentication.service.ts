@@ -1,0 +1,41 @@
+import { Injectable } from '@nestjs/common';
+import { AppError } from '../common/app-error.js';
+import { UnitOfWork } from '../database/unit-of-work.js';
+import { AuditTrail } from '../events/audit-trail.service.js';
+import { lockedError, LockoutService } from './lockout.service.js';
+
+/**
+ * Asks a logged-in caller for a secret again, before what a stolen session must not do.
+ *
+ * A wrong answer counts like a failed login: a session is no licence to guess the password of its account.
+ */
+@Injectable()
+export class Reauthentication {
+  constructor(
+    private readonly lockouts: LockoutService,
+    private readonly trail: AuditTrail,
+    private readonly unitOfWork: UnitOfWork,
+  ) {}
+
+  /**
+   * @param check - says whether what the caller gave is right; runs in the unit of work that counts it when it is not.
+   * @throws AppError UNAUTHORIZED with `message` when it is not; FORBIDDEN while the account is locked.
+   */
+  async confirm(
+    { id, email }: { id: string; email: string },
+    check: () => Promise<boolean>,
+    message: string,
+  ): Promise<void> {
+    const refusal = await this.unitOfWork.run(async (): Promise<AppError | undefined> => {
+      const now = Date.now();
+      const lockedUntil = await this.lockouts.lockedUntil(email, now);
+      if (lockedUntil !== undefined) return lockedError(lockedUntil, now);
+      if (await check()) return undefined;
+      await this.trail.record('reauthentication.failed', { subject: id, outcome: 'failure' });
+      const locksUntil = await this.lockouts.recordFailure(email, now);
+      return locksUntil === undefined ? new AppError('UNAUTHORIZED', message) : lockedError(locksUntil, now);
+    });
+    // A refusal is an outcome to commit; thrown inside, it would roll its counter back.
+    if (refusal) throw refusal;
+  }
+}
