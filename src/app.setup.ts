@@ -19,11 +19,12 @@ import type { Config } from './config/config.js';
 import { EventRelay } from './events/event-relay.service.js';
 import { DurableReaders } from './jobs/durable-readers.service.js';
 import { JobWorker } from './jobs/job-worker.service.js';
+import { Metrics } from './metrics/metrics.service.js';
 import { HeraldWsAdapter } from './realtime/herald-ws.adapter.js';
 
 const PREFIX = 'api/v1';
 /** Probes and scrapers: no prefix, no rate limit. */
-const UNPREFIXED = ['health', 'readiness'];
+const UNPREFIXED = ['health', 'readiness', 'metrics'];
 /** The local mailbox of development. */
 const MAILBOX = ['dev/mail', 'dev/mail/:name'];
 /** The share of `SHUTDOWN_GRACE_MS` in which requests that are under way may end. */
@@ -52,7 +53,7 @@ export async function createApp(config: Config, extras: Type[] = []): Promise<Ne
     abortOnError: false,
     bodyParser: false,
   });
-  addHooks(adapter.getInstance<FastifyInstance>(), config);
+  addHooks(adapter.getInstance<FastifyInstance>(), config, app.get(Metrics));
   await addRateLimits(app, config);
   acceptJsonOnly(app, config);
   app.useSecurityHeaders();
@@ -88,8 +89,8 @@ function addressOf(request: FastifyRequest): string | undefined {
   return request.ip;
 }
 
-/** Gives every request its id, its context and its log line, and every result the contract's envelope. */
-function addHooks(fastify: FastifyInstance, config: Config): void {
+/** Gives every request its id, its context, its log line and its measure, and every result the contract's envelope. */
+function addHooks(fastify: FastifyInstance, config: Config, metrics: Metrics): void {
   const logger = new Logger('HTTP');
   fastify.addHook('onRequest', (request, reply, done) => {
     void reply.header('X-Request-Id', request.id);
@@ -113,6 +114,7 @@ function addHooks(fastify: FastifyInstance, config: Config): void {
     const path = pathOf(request.url);
     const durationMs = Math.round(reply.elapsedTime);
     const msg = `${method} ${path} ${reply.statusCode} ${durationMs} ms`;
+    metrics.observe({ method, route: request.routeOptions.url ?? 'none', status: reply.statusCode, durationMs });
     logger.log({ msg, requestId, method, path, status: reply.statusCode, durationMs, ip, actorId: principal?.userId });
     done();
   });

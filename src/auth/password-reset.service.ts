@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { AppError } from '../common/app-error.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
@@ -14,6 +15,8 @@ declare module '../jobs/job-types.js' {
   }
 }
 
+const MAX_DELAY_MS = 1000;
+
 /** Lets whoever reads the mail of an account set a new password. */
 @Injectable()
 export class PasswordReset {
@@ -29,11 +32,16 @@ export class PasswordReset {
    * Asks for a token by mail.
    *
    * Whether the address has an account is looked at in a job, so that answer and time are the same for every address.
-   * While one such job waits, asking again adds none.
+   * While one such job waits, asking again adds none. It waits for a random time, so that nobody who watches how busy
+   * the service is can tell whether it found an account.
    */
   async request(email: string): Promise<void> {
     await this.unitOfWork.run(async () => {
-      await this.queue.submit('auth.forgot-password', { email }, { uniqueKey: email });
+      await this.queue.submit(
+        'auth.forgot-password',
+        { email },
+        { uniqueKey: email, delayMs: randomInt(MAX_DELAY_MS) },
+      );
       await this.trail.record('password.reset_requested', { subject: email });
     });
   }

@@ -265,6 +265,13 @@ export const envSchema = z.object({
         'https://herald.example.com',
       ),
     ),
+  METRICS_TOKEN: z
+    .string()
+    .min(16, 'is shorter than 16 characters')
+    .optional()
+    .meta(
+      meta('bearer token that GET /metrics asks for; unset: nothing is asked', '<the output of: openssl rand -hex 24>'),
+    ),
   SHUTDOWN_GRACE_MS: integer(0, 600_000)
     .default(10_000)
     .meta(meta('how long a shutdown may take before the process ends regardless, in ms', '10000')),

@@ -9,6 +9,7 @@ import { SecondFactors1795500000005 } from './migrations/1795500000005-second-fa
 import { PasswordHistory1795500000006 } from './migrations/1795500000006-password-history.js';
 import { Webhooks1795500000001 } from './migrations/1795500000001-webhooks.js';
 import { Audit1795500000007 } from './migrations/1795500000007-audit.js';
+import { Tracing1795500000008 } from './migrations/1795500000008-tracing.js';
 
 /** Every migration, oldest first; a new one is added here by hand, after it was read. */
 const migrations = [
@@ -21,6 +22,7 @@ const migrations = [
   SecondFactors1795500000005,
   PasswordHistory1795500000006,
   Audit1795500000007,
+  Tracing1795500000008,
 ];
 
 /** Where the database is and how it is opened. */

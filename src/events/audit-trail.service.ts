@@ -46,6 +46,11 @@ export class AuditTrail {
     });
   }
 
+  /** Returns one row, or undefined. */
+  async find(id: string): Promise<EventRow | undefined> {
+    return (await this.rows.findOneBy({ id })) ?? undefined;
+  }
+
   /** Lists rows, the newest first. @throws AppError VALIDATION for a cursor that is no row's id. */
   async list({ actorId, subject, types, from, to, after, limit }: AuditQuery): Promise<EventRow[]> {
     const query = this.rows.createQueryBuilder('row').orderBy('row.seq', 'DESC').limit(limit);

@@ -10,4 +10,8 @@ export class EventCursor {
   /** The last `seq` the reader is done with. */
   @Column(bigint)
   seq: number;
+
+  /** Where it began: the head of the journal when the reader was new. */
+  @Column(bigint)
+  since: number;
 }

@@ -112,6 +112,31 @@ export class EventJournal {
     return row?.seq ?? 0;
   }
 
+  /** Returns how many of some ids are events in the journal. */
+  async countOf(ids: readonly string[]): Promise<number> {
+    return this.rows.countBy({ id: In([...ids]), published: true });
+  }
+
+  /** Returns when the oldest row that is kept was written, in ISO 8601; undefined for an empty journal. */
+  async oldestTimestamp(): Promise<string | undefined> {
+    return (await this.first())?.timestamp;
+  }
+
+  /** Returns the `seq` after which everything since a time (ISO 8601) comes. */
+  async seqBefore(timestamp: string): Promise<number> {
+    const row = await this.rows
+      .createQueryBuilder('event')
+      .select('MIN(event.seq)', 'seq')
+      .where('event.timestamp >= :timestamp', { timestamp })
+      .getRawOne<{ seq: number | null }>();
+    return row?.seq ? row.seq - 1 : this.head();
+  }
+
+  private async first(): Promise<EventRow | undefined> {
+    const [row] = await this.rows.find({ order: { seq: 'ASC' }, take: 1 });
+    return row;
+  }
+
   /**
    * Finds where a client's cursor stands.
    *
@@ -124,7 +149,7 @@ export class EventJournal {
     const row = await this.rows.findOne({ select: { seq: true }, where: { id, published: true } });
     if (row) return { afterSeq: row.seq, complete: true };
     const time = parseEventId(id);
-    const [oldest] = await this.rows.find({ order: { seq: 'ASC' }, take: 1 });
+    const oldest = await this.first();
     if (time !== undefined && oldest && oldest.seq > 1 && time < Date.parse(oldest.timestamp)) {
       return { afterSeq: oldest.seq - 1, complete: false };
     }

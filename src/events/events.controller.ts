@@ -6,6 +6,7 @@ import { AllowScope, CurrentPrincipal, type Principal } from '../common/principa
 import type { DomainEvent, EventEnvelope } from './domain-event.js';
 import { checkFilters, splitList, typesOf } from './event-filter.js';
 import { EventJournal } from './event-journal.service.js';
+import { EventTraces, type EventTrace } from './event-traces.service.js';
 import { canSee, visibleSubjects } from './visibility.js';
 
 const listQuery = z.strictObject({
@@ -18,7 +19,10 @@ const listQuery = z.strictObject({
 @AllowScope('events:read')
 @Controller('events')
 export class EventsController {
-  constructor(private readonly journal: EventJournal) {}
+  constructor(
+    private readonly journal: EventJournal,
+    private readonly traces: EventTraces,
+  ) {}
 
   @Get()
   async list(
@@ -38,6 +42,12 @@ export class EventsController {
     const event = await this.journal.find(id);
     if (!event || !canSee(principal, event.subject)) throw new AppError('NOT_FOUND', 'There is no such event');
     return toEnvelope(event);
+  }
+
+  /** Everything that happened to one event. */
+  @Get(':id/trace')
+  trace(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<EventTrace> {
+    return this.traces.of(id, principal);
   }
 }
 

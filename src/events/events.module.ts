@@ -8,10 +8,12 @@ import { EventCursor } from './event-cursor.entity.js';
 import { EventJournal } from './event-journal.service.js';
 import { EventRelay } from './event-relay.service.js';
 import { EventRetention } from './event-retention.service.js';
+import { EventTraces } from './event-traces.service.js';
 import { EventRow } from './event.entity.js';
 import { EventsController } from './events.controller.js';
 import { JournalReaders } from './journal-readers.service.js';
 import { DomainEventExplorer } from './on-domain-event.js';
+import { Reconciliation } from './reconciliation.service.js';
 
 /** The spine: the catalogue of events, the bus to publish and subscribe, the journal, and the relay between them. */
 @Global()
@@ -22,7 +24,17 @@ import { DomainEventExplorer } from './on-domain-event.js';
     DiscoveryModule,
   ],
   controllers: [EventsController],
-  providers: [EventJournal, AuditTrail, JournalReaders, EventBus, EventRelay, EventRetention, DomainEventExplorer],
-  exports: [EventBus, EventJournal, AuditTrail, JournalReaders, EventRelay],
+  providers: [
+    EventJournal,
+    AuditTrail,
+    EventTraces,
+    Reconciliation,
+    JournalReaders,
+    EventBus,
+    EventRelay,
+    EventRetention,
+    DomainEventExplorer,
+  ],
+  exports: [EventBus, EventJournal, AuditTrail, EventTraces, Reconciliation, JournalReaders, EventRelay],
 })
 export class EventsModule {}

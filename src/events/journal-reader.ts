@@ -24,7 +24,9 @@ export interface JournalReaderOptions {
 
 /** Where a reader's position is kept. */
 export interface ReaderCursor {
-  read: () => Promise<number | undefined>;
+  read: () => Promise<{ seq: number; since: number } | undefined>;
+  /** Writes the position of a reader that is new. */
+  begin: (seq: number) => Promise<unknown>;
   /** Writes with the current unit of work. */
   write: (seq: number) => Promise<unknown>;
 }
@@ -42,6 +44,7 @@ export class JournalReader {
   private state: 'new' | 'running' | 'stopped' = 'new';
   private done = 0;
   private saved = 0;
+  private began = 0;
   private awake = false;
   private again = false;
   private pass: Promise<void> = Promise.resolve();
@@ -62,11 +65,33 @@ export class JournalReader {
     return this.done;
   }
 
+  /** The `seq` after which it began. */
+  get since(): number {
+    return this.began;
+  }
+
+  /** The name its position is kept under. */
+  get name(): string {
+    return this.options.name;
+  }
+
+  /** The exact types it reads; undefined for all. */
+  get types(): readonly string[] | undefined {
+    return this.options.types;
+  }
+
   /** Finds where it stopped; a reader that is new to this database begins with the events that follow. */
   async load(): Promise<void> {
-    const seq = await this.cursor.read();
-    this.done = this.saved = seq ?? (await this.journal.head());
-    if (seq === undefined) await this.savePosition(this.done);
+    const found = await this.cursor.read();
+    const { seq, since } = found ?? (await this.begin());
+    this.done = this.saved = seq;
+    this.began = since;
+  }
+
+  private async begin(): Promise<{ seq: number; since: number }> {
+    const head = await this.journal.head();
+    await this.cursor.begin(head);
+    return { seq: head, since: head };
   }
 
   /** Starts reading; resolves once it has caught up with what it finds. */

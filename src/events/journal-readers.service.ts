@@ -20,12 +20,18 @@ export class JournalReaders {
   create(options: JournalReaderOptions): JournalReader {
     const { name } = options;
     const cursor = {
-      read: async () => (await this.cursors.findOneBy({ reader: name }))?.seq,
-      write: (seq: number) => this.unitOfWork.run((tx) => tx.upsert(EventCursor, { reader: name, seq }, ['reader'])),
+      read: async () => (await this.cursors.findOneBy({ reader: name })) ?? undefined,
+      begin: (seq: number) => this.unitOfWork.run((tx) => tx.insert(EventCursor, { reader: name, seq, since: seq })),
+      write: (seq: number) => this.unitOfWork.run((tx) => tx.update(EventCursor, { reader: name }, { seq })),
     };
     const reader = new JournalReader(options, this.journal, cursor, this.unitOfWork);
     this.readers.push(reader);
     return reader;
+  }
+
+  /** Every reader there is. */
+  get all(): readonly JournalReader[] {
+    return this.readers;
   }
 
   /** The `seq` up to which every reader is done: what follows is still needed. */

@@ -4,6 +4,15 @@ import { Public } from '../common/principal.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { EventJournal } from '../events/event-journal.service.js';
 import { EventRelay } from '../events/event-relay.service.js';
+import { Reconciliation, type ReconcileReport } from '../events/reconciliation.service.js';
+
+/** What a service that can serve says of itself. */
+interface Readiness {
+  status: 'ready';
+  relay: { lagEvents: number };
+  /** What should not be there, as the hourly reconciliation counted it last; null before its first time. */
+  reconciliation: ReconcileReport | null;
+}
 
 /** How long one check may take. */
 const TIMEOUT_MS = 2000;
@@ -16,6 +25,7 @@ export class HealthController {
     private readonly unitOfWork: UnitOfWork,
     private readonly journal: EventJournal,
     private readonly relay: EventRelay,
+    private readonly reconciliation: Reconciliation,
   ) {}
 
   @Get('health')
@@ -25,10 +35,11 @@ export class HealthController {
 
   /** Reads and writes for real: the journal through the reader, an empty transaction through the writer's gate. */
   @Get('readiness')
-  async readiness(): Promise<{ status: 'ready'; relay: { lagEvents: number } }> {
+  async readiness(): Promise<Readiness> {
     const head = await this.check('database read', () => this.journal.head());
     await this.check('database write', () => this.unitOfWork.run((tx) => tx.query('SELECT 1')));
-    return { status: 'ready', relay: { lagEvents: Math.max(0, head - this.relay.position) } };
+    const relay = { lagEvents: Math.max(0, head - this.relay.position) };
+    return { status: 'ready', relay, reconciliation: this.reconciliation.latest ?? null };
   }
 
   private async check<T>(name: string, run: () => Promise<T>): Promise<T> {

@@ -22,6 +22,8 @@ type Awaitable<T> = T | Promise<T>;
 @Injectable()
 export class DurableReaders implements OnModuleInit, BeforeApplicationShutdown {
   private readonly readers: JournalReader[] = [];
+  /** The readers that leave a job for each event. */
+  readonly withJobs: { reader: JournalReader; type: string }[] = [];
 
   constructor(
     private readonly discovery: DiscoveryService,
@@ -40,10 +42,11 @@ export class DurableReaders implements OnModuleInit, BeforeApplicationShutdown {
       if (this.registry.find(type)) throw new Error(`${place}: another reader has that name. Choose another one.`);
       this.registry.register(type, job, call);
       const submit = async (page: readonly DomainEvent[]) => {
-        const jobs = page.map((payload) => ({ payload }));
+        const jobs = page.map((payload) => ({ payload, options: { eventId: payload.id } }));
         await this.queue.submitUnchecked(type, jobs);
       };
-      await this.add(name, typesOf(checkFilters(events)), (page) => () => submit(page));
+      const reader = await this.add(name, typesOf(checkFilters(events)), (page) => () => submit(page));
+      this.withJobs.push({ reader, type });
     }
   }
 
@@ -58,7 +61,7 @@ export class DurableReaders implements OnModuleInit, BeforeApplicationShutdown {
     name: string,
     types: readonly string[] | undefined,
     plan: (events: readonly DomainEvent[]) => Awaitable<((tx: EntityManager) => Promise<void>) | undefined>,
-  ): Promise<void> {
+  ): Promise<JournalReader> {
     const reader = this.journalReaders.create({
       name,
       types,
@@ -76,6 +79,7 @@ export class DurableReaders implements OnModuleInit, BeforeApplicationShutdown {
     });
     await reader.load();
     this.readers.push(reader);
+    return reader;
   }
 
   /** Starts reading, beginning with what a crash left. Called once every handler is in place. */

@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 import type { Logger } from '@nestjs/common';
 import { backoffMs } from './backoff.js';
 import type { RegisteredJobType } from './job-registry.service.js';
+import { runForReason } from './job-reason.js';
 import type { ClaimedJob, JobStore, Outcome } from './job-store.service.js';
 import { JobLeaseLostError, UnrecoverableJobError, type JobContext } from './job-types.js';
 
@@ -49,10 +50,10 @@ export class JobExecution {
   }
 
   private async run(): Promise<void> {
-    const { id, attempt, crashes, payload } = this.job;
+    const { id, attempt, crashes, payload, eventId } = this.job;
     const context: JobContext = { id, attempt, crashes, signal: this.abort.signal, complete: () => this.complete() };
     try {
-      await this.type.handle(payload, context);
+      await runForReason(eventId, () => this.type.handle(payload, context));
       this.end('completed');
     } catch (error) {
       this.fail(error);

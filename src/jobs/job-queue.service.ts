@@ -3,7 +3,9 @@ import { AppError } from '../common/app-error.js';
 import { Config } from '../config/config.js';
 import { Housekeeping } from '../database/housekeeping.service.js';
 import { AuditTrail } from '../events/audit-trail.service.js';
+import { EventTraces } from '../events/event-traces.service.js';
 import type { JobRow } from './job.entity.js';
+import { currentReason } from './job-reason.js';
 import { JobRegistry } from './job-registry.service.js';
 import { JobStore, type NewJob } from './job-store.service.js';
 import type { JobOptions, JobState, JobType, JobTypes } from './job-types.js';
@@ -22,10 +24,12 @@ export class JobQueue implements OnModuleInit {
     private readonly config: Config,
     private readonly housekeeping: Housekeeping,
     private readonly trail: AuditTrail,
+    private readonly traces: EventTraces,
   ) {}
 
   onModuleInit(): void {
     this.housekeeping.register('jobs', () => this.removeOld(Date.now()));
+    this.traces.add('jobs', async (eventId) => (await this.ofEvents([eventId])).map(toTrace));
   }
 
   /**
@@ -59,11 +63,12 @@ export class JobQueue implements OnModuleInit {
     const registered = this.registry.find(type);
     if (!registered) throw new TypeError(`No module declares the job type "${type}"`);
     const { delayMs = 0, uniqueKey = null, group = '', priority = registered.options.priority } = options;
+    const { eventId = currentReason() ?? null } = options;
     if (!(delayMs >= 0 && delayMs <= MAX_DELAY_MS)) throw new TypeError(`delayMs is not between 0 and 3650 days`);
     if (!Number.isSafeInteger(priority)) throw new TypeError('priority is not a whole number');
     const text = JSON.stringify(payload) as string | undefined;
     if (text === undefined) throw new TypeError(`The payload of a "${type}" job is not JSON`);
-    return { type, group, priority, payload: text, runAt: Date.now() + Math.ceil(delayMs), uniqueKey };
+    return { type, group, priority, payload: text, runAt: Date.now() + Math.ceil(delayMs), uniqueKey, eventId };
   }
 
   /** Removes, with the caller's unit of work, the waiting jobs of a group. The handler of dead jobs is not called. */
@@ -79,6 +84,11 @@ export class JobQueue implements OnModuleInit {
   /** Lists jobs, the newest first. */
   list(filter: Parameters<JobStore['list']>[0]): Promise<JobRow[]> {
     return this.store.list(filter);
+  }
+
+  /** Returns the jobs that some events are the reason for, oldest first. */
+  ofEvents(eventIds: readonly string[]): Promise<JobRow[]> {
+    return this.store.ofEvents(eventIds);
   }
 
   /** @throws AppError NOT_FOUND */
@@ -136,7 +146,10 @@ export class JobQueue implements OnModuleInit {
         throw new AppError('CONFLICT', message, [{ code: 'JOB_STATE', message }]);
       }
       if (job.state !== 'dead') await this.registry.find(job.type)?.onDead?.(job.payload, 'Discarded by an admin');
-      await this.trail.record('job.discarded', { subject: id, details: { type: job.type, state: job.state } });
+      await this.trail.record('job.discarded', {
+        subject: id,
+        details: { type: job.type, state: job.state, eventId: job.eventId },
+      });
     });
   }
 
@@ -145,4 +158,9 @@ export class JobQueue implements OnModuleInit {
     const dead = await this.store.removeEnded('dead', now - this.config.EVENTS_RETENTION_DAYS * DAY_MS);
     if (completed + dead > 0) this.logger.log(`removed ${completed} completed and ${dead} dead jobs that were old`);
   }
+}
+
+/** A job as an event's trace tells of it; times in epoch ms. */
+function toTrace({ id, type, state, attempts, createdAt, finishedAt, history }: JobRow): object {
+  return { id, type, status: state, attempts, createdAt, finishedAt, failures: history ?? [] };
 }

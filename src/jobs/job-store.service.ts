@@ -26,6 +26,7 @@ export interface NewJob extends Lane {
   payload: string;
   runAt: number;
   uniqueKey: string | null;
+  eventId: string | null;
 }
 
 /** A job that this process has claimed. */
@@ -33,6 +34,7 @@ export interface ClaimedJob extends Lane {
   id: string;
   lease: string;
   payload: unknown;
+  eventId: string | null;
   attempt: number;
   crashes: number;
   /** When it was due, and when it was claimed. */
@@ -91,9 +93,9 @@ export class JobStore {
     const rows = jobs.map((job) => ({ ...job, id: uuidv7() }));
     await this.database.enlist(async (tx) => {
       await tx.query(
-        `INSERT INTO jobs (id, type, groupKey, priority, uniqueKey, runAt, payload, createdAt, state, attempts, crashes)
-         SELECT value->>'id', value->>'type', value->>'group', value->>'priority', value->>'uniqueKey', value->>'runAt',
-                value->>'payload', ?, 'pending', 0, 0
+        `INSERT INTO jobs (id, type, groupKey, priority, uniqueKey, eventId, runAt, payload, createdAt, state, attempts, crashes)
+         SELECT value->>'id', value->>'type', value->>'group', value->>'priority', value->>'uniqueKey', value->>'eventId',
+                value->>'runAt', value->>'payload', ?, 'pending', 0, 0
          FROM json_each(?) WHERE true ON CONFLICT DO NOTHING`,
         [createdAt, JSON.stringify(rows)],
       );
@@ -159,7 +161,8 @@ export class JobStore {
     const lease = uuidv7();
     const rows = await tx.query<Row[]>(
       `UPDATE jobs SET state = 'processing', attempts = attempts + 1, lease = ?, startedAt = ? WHERE ${condition}
-       RETURNING id, type, groupKey AS "group", priority, runAt, lease, payload, attempts AS attempt, crashes, history`,
+       RETURNING id, type, groupKey AS "group", priority, runAt, lease, payload, eventId,
+         attempts AS attempt, crashes, history`,
       [lease, now, ...parameters],
     );
     // RETURNING promises no order.
@@ -217,6 +220,7 @@ export class JobStore {
       priority: row.priority,
       lease: row.lease ?? '',
       payload: row.payload,
+      eventId: row.eventId,
       attempt: row.attempts,
       crashes: row.crashes,
       runAt: row.runAt,
@@ -250,6 +254,25 @@ export class JobStore {
     if (filter.type !== undefined) query.andWhere({ type: filter.type });
     if (filter.beforeId !== undefined) query.andWhere('job.id < :before', { before: filter.beforeId });
     return query.getMany();
+  }
+
+  /** Returns those of some events that are the reason for a job of a type. */
+  async eventsWith(type: string, eventIds: readonly string[]): Promise<Set<string>> {
+    const sql = `SELECT eventId FROM jobs WHERE type = ? AND eventId IN (SELECT value FROM json_each(?))`;
+    const rows = await this.database.reader.query<{ eventId: string }[]>(sql, [type, JSON.stringify(eventIds)]);
+    return new Set(rows.map(({ eventId }) => eventId));
+  }
+
+  /** Returns, in order, the next `limit` events past `afterId` that are the reason for a job. */
+  async reasonsAfter(afterId: string, limit: number): Promise<string[]> {
+    const sql = `SELECT DISTINCT eventId FROM jobs WHERE eventId > ? ORDER BY eventId LIMIT ?`;
+    const rows = await this.database.reader.query<{ eventId: string }[]>(sql, [afterId, limit]);
+    return rows.map(({ eventId }) => eventId);
+  }
+
+  /** Returns the jobs that some events are the reason for, oldest first. */
+  async ofEvents(eventIds: readonly string[]): Promise<JobRow[]> {
+    return this.database.reader.find(JobRow, { where: { eventId: In([...eventIds]) }, order: { id: 'ASC' } });
   }
 
   async find(id: string): Promise<JobRow | undefined> {

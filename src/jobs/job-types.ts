@@ -65,6 +65,8 @@ export interface JobOptions {
   group?: string;
   /** Overrides the type's priority. */
   priority?: number;
+  /** The event that is the reason for it, for its trace. @default the reason for the job that submits this one */
+  eventId?: string;
 }
 
 /** What a handler is told beside its payload. */

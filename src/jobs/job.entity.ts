@@ -16,6 +16,7 @@ export const LIVE = `state IN ('pending', 'failed', 'processing')`;
 @Index('jobs_suspect', ['crashes', 'runAt'], { where: SUSPECT })
 @Index('jobs_unique', ['type', 'uniqueKey'], { where: `uniqueKey IS NOT NULL AND ${LIVE}`, unique: true })
 @Index('jobs_by_state', ['state', 'id', 'type'])
+@Index('jobs_by_event', ['eventId', 'type'], { where: `eventId IS NOT NULL` })
 export class JobRow {
   /** UUIDv7. */
   @PrimaryColumn({ type: 'text' })
@@ -54,6 +55,10 @@ export class JobRow {
 
   @Column({ type: 'simple-json' })
   payload: unknown;
+
+  /** The event that is the reason for it, directly or through other jobs. */
+  @Column({ type: 'text', nullable: true })
+  eventId: string | null;
 
   /** The attempts that did not succeed, oldest first. */
   @Column({ type: 'simple-json', nullable: true })

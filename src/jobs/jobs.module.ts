@@ -7,6 +7,7 @@ import { UnitOfWork } from '../database/unit-of-work.js';
 import { DurableReaders } from './durable-readers.service.js';
 import { DurableJobDatabase, JobDatabase, MemoryJobDatabase } from './job-database.service.js';
 import { JobQueue } from './job-queue.service.js';
+import { JobReconciliation } from './job-reconciliation.service.js';
 import { JobDeclarations, JobRegistry } from './job-registry.service.js';
 import { JobStore } from './job-store.service.js';
 import { JobWorker } from './job-worker.service.js';
@@ -29,6 +30,7 @@ import { JobsController } from './jobs.controller.js';
     JobQueue,
     JobWorker,
     DurableReaders,
+    JobReconciliation,
   ],
   exports: [JobQueue, JobWorker, DurableReaders],
 })

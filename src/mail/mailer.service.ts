@@ -1,7 +1,9 @@
-import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { Config } from '../config/config.js';
 import { SecretCipher } from '../database/secret-cipher.service.js';
+import { EventTraces } from '../events/event-traces.service.js';
 import { JobHandler } from '../jobs/job-handler.js';
+import { JobQueue } from '../jobs/job-queue.service.js';
 import type { JobContext, JobTypes } from '../jobs/job-types.js';
 import { JobWorker } from '../jobs/job-worker.service.js';
 import { render, type TemplateUse } from './mail-templates.js';
@@ -16,7 +18,7 @@ declare module '../jobs/job-types.js' {
 
 /** Sends mails: submit a `mail.send` job with the change that is its reason. */
 @Injectable()
-export class Mailer implements OnApplicationShutdown {
+export class Mailer implements OnModuleInit, OnApplicationShutdown {
   private readonly domain: string;
 
   constructor(
@@ -25,8 +27,14 @@ export class Mailer implements OnApplicationShutdown {
     private readonly publicUrl: PublicUrl,
     private readonly cipher: SecretCipher,
     private readonly worker: JobWorker,
+    private readonly queue: JobQueue,
+    private readonly traces: EventTraces,
   ) {
     this.domain = /@([^\s>]+)/.exec(config.MAIL_FROM)?.[1] ?? 'localhost';
+  }
+
+  onModuleInit(): void {
+    this.traces.add('mails', (eventId) => this.traceOf(eventId));
   }
 
   @JobHandler('mail.send')
@@ -42,6 +50,16 @@ export class Mailer implements OnApplicationShutdown {
       }),
       headers: { 'Auto-Submitted': 'auto-generated' },
     });
+  }
+
+  private async traceOf(eventId: string): Promise<object[]> {
+    const jobs = await this.queue.ofEvents([eventId]);
+    return jobs
+      .filter(({ type }) => type === 'mail.send')
+      .map(({ id, payload, state, attempts, finishedAt }) => {
+        const { to, template } = payload as JobTypes['mail.send'];
+        return { jobId: id, to, template, status: state, attempts, finishedAt };
+      });
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -9,5 +9,6 @@ import { SseController } from './sse.controller.js';
   imports: [AuthModule],
   controllers: [SseController],
   providers: [RealtimeHub, RealtimeGateway],
+  exports: [RealtimeHub],
 })
 export class RealtimeModule {}

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import { IsNull, type EntityManager, type Repository } from 'typeorm';
+import type { EntityManager, Repository } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import type { Role } from '../common/principal.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
@@ -123,9 +123,6 @@ export class AccountAdministration {
       const message = 'Nobody can do this to themselves: ask another admin';
       throw new AppError('FORBIDDEN', message, [{ code: 'ACCOUNT_OWN', message }]);
     }
-    if (user.role !== 'admin' || user.bannedAt !== null) return;
-    if ((await tx.countBy(User, { role: 'admin', bannedAt: IsNull() })) > 1) return;
-    const message = 'This is the last admin: make another one first';
-    throw new AppError('CONFLICT', message, [{ code: 'ADMIN_LAST', message }]);
+    await this.accounts.refuseLastAdmin(tx, user);
   }
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import type { EntityManager, Repository } from 'typeorm';
+import { IsNull, type EntityManager, type Repository } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import type { Role } from '../common/principal.js';
 import { currentRequestContext } from '../common/request-context.js';
@@ -124,10 +124,10 @@ export class UsersService {
       if (email !== undefined && email !== user.email) {
         await this.refuseTaken(tx, email);
         await tx.update(User, { id }, { email, emailVerified: false, updatedAt });
-        await this.events.publish('user.updated', { userId: id, fields: ['email'] });
+        const { id: eventId } = await this.events.publish('user.updated', { userId: id, fields: ['email'] });
         // The new address gets its verification; the old one is told, in case this was somebody else.
         const data = { at: new Date(updatedAt).toISOString(), ip: currentRequestContext()?.ip ?? null };
-        await this.queue.submit('mail.send', { to: user.email, template: 'email-changed', data });
+        await this.queue.submit('mail.send', { to: user.email, template: 'email-changed', data }, { eventId });
       }
       return tx.findOneByOrFail(User, { id });
     });
@@ -181,14 +181,28 @@ export class UsersService {
     });
   }
 
-  /** Deletes an account with everything that hangs on it, and publishes `user.deleted`. */
+  /**
+   * Deletes an account with everything that hangs on it, and publishes `user.deleted`.
+   *
+   * @throws AppError NOT_FOUND; CONFLICT for the last admin.
+   */
   async delete(id: string): Promise<void> {
     await this.unitOfWork.run(async (tx) => {
+      const user = await tx.findOneBy(User, { id });
+      if (!user) throw new AppError('NOT_FOUND', 'There is no such account');
+      await this.refuseLastAdmin(tx, user);
       await this.sessions.endAll(id);
-      const { affected } = await tx.delete(User, { id });
-      if (!affected) throw new AppError('NOT_FOUND', 'There is no such account');
+      await tx.delete(User, { id });
       await this.events.publish('user.deleted', { userId: id });
     });
+  }
+
+  /** With the caller's unit of work. @throws AppError CONFLICT when an account is the last admin who can do anything. */
+  async refuseLastAdmin(tx: EntityManager, { role, bannedAt }: User): Promise<void> {
+    if (role !== 'admin' || bannedAt !== null) return;
+    if ((await tx.countBy(User, { role: 'admin', bannedAt: IsNull() })) > 1) return;
+    const message = 'This is the last admin: make another one first';
+    throw new AppError('CONFLICT', message, [{ code: 'ADMIN_LAST', message }]);
   }
 
   private async hashReplacement(

@@ -157,9 +157,14 @@ export class WebhookAttempts implements OnApplicationBootstrap, OnApplicationShu
     if (deliveries.length === 0) return;
     await this.queue.submitAll(
       'webhook.attempt',
-      deliveries.map(({ id, endpointId, attempts, nextAttemptAt }) => ({
+      deliveries.map(({ id, endpointId, eventId, retries, attempts, nextAttemptAt }) => ({
         payload: { deliveryId: id, attempt: attempts + 1 },
-        options: { group: endpointId, delayMs: Math.max(0, (nextAttemptAt ?? now) - now) },
+        options: {
+          group: endpointId,
+          delayMs: Math.max(0, (nextAttemptAt ?? now) - now),
+          // The event of a test is in no journal.
+          ...(retries && { eventId }),
+        },
       })),
     );
   }

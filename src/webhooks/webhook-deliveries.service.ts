@@ -11,6 +11,7 @@ import { AuditTrail } from '../events/audit-trail.service.js';
 import type { DomainEvent } from '../events/domain-event.js';
 import { matchesFilter, typesOf } from '../events/event-filter.js';
 import { EventJournal } from '../events/event-journal.service.js';
+import { EventTraces } from '../events/event-traces.service.js';
 import { DurableReaders } from '../jobs/durable-readers.service.js';
 import { JobHandler } from '../jobs/job-handler.js';
 import { JobQueue } from '../jobs/job-queue.service.js';
@@ -28,7 +29,7 @@ declare module '../jobs/job-types.js' {
 }
 
 const DAY_MS = 86_400_000;
-const REPLAY_PAGE = 500;
+const PAGE = 500;
 const REMOVAL_BATCH = 500;
 /** A statement of SQLite's holds 32,766 parameters. */
 const INSERT_BATCH = 500;
@@ -58,11 +59,13 @@ export class WebhookDeliveries implements OnModuleInit {
     private readonly unitOfWork: UnitOfWork,
     private readonly housekeeping: Housekeeping,
     private readonly config: Config,
+    private readonly traces: EventTraces,
   ) {}
 
   async onModuleInit(): Promise<void> {
     await this.readers.add('webhooks', undefined, (events) => this.plan(events));
     this.housekeeping.register('webhook deliveries', () => this.removeOld(Date.now()));
+    this.traces.add('deliveries', (eventId) => this.traceOf(eventId));
   }
 
   /** Lists an endpoint's deliveries, the newest first, each with its attempts. @throws AppError NOT_FOUND */
@@ -77,6 +80,10 @@ export class WebhookDeliveries implements OnModuleInit {
       ...(filter.beforeId !== undefined && { id: LessThan(filter.beforeId) }),
     };
     const deliveries = await this.deliveries.find({ where, order: { id: 'DESC' }, take: filter.limit });
+    return this.withAttempts(deliveries);
+  }
+
+  private async withAttempts(deliveries: WebhookDelivery[]): Promise<LoggedDelivery[]> {
     const attempts = await this.attempts.find({
       where: { deliveryId: In(deliveries.map(({ id }) => id)) },
       order: { id: 'ASC' },
@@ -153,13 +160,13 @@ export class WebhookDeliveries implements OnModuleInit {
     const endpoint = (await this.endpoints.enabled()).find(({ id }) => id === endpointId);
     if (!endpoint) return;
     const types = typesOf(endpoint.events);
-    const events = await this.journal.read({ afterSeq, throughSeq, types, limit: REPLAY_PAGE });
+    const events = await this.journal.read({ afterSeq, throughSeq, types, limit: PAGE });
     const now = Date.now();
     await this.unitOfWork.run(async (tx) => {
       const deliveries = events.map((event) => this.newDelivery(endpoint, event, now));
       await this.send(tx, deliveries, now);
       const last = events.at(-1);
-      if (last && events.length === REPLAY_PAGE) {
+      if (last && events.length === PAGE) {
         await this.queue.submit('webhook.replay', { endpointId, afterSeq: last.seq, throughSeq });
       }
       await job.complete();
@@ -214,6 +221,17 @@ export class WebhookDeliveries implements OnModuleInit {
       await tx.insert(WebhookDelivery, wanted.slice(at, at + INSERT_BATCH));
     }
     await this.attempter.submitAttempts(wanted, now);
+  }
+
+  private async traceOf(eventId: string): Promise<object[]> {
+    const logged = await this.withAttempts(await this.deliveries.find({ where: { eventId }, order: { id: 'ASC' } }));
+    return logged.map(({ delivery, attempts }) => {
+      const { id, endpointId, status, createdAt, nextAttemptAt, finishedAt } = delivery;
+      const tried = attempts.map(({ number, at, durationMs, status: answer, error }) => {
+        return { number, at, durationMs, status: answer, error };
+      });
+      return { id, endpointId, status, createdAt, nextAttemptAt, finishedAt, attempts: tried };
+    });
   }
 
   /** Removes deliveries that ended longer ago than events are kept. */

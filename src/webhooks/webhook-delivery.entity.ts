@@ -20,7 +20,7 @@ export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
 /** One event on its way to one endpoint. It owns the schedule; each attempt is a job. */
 @Entity('webhook_deliveries')
 @Index(['endpointId', 'id'])
-@Index(['status', 'endpointId'])
+@Index(['status', 'endpointId', 'id'])
 export class WebhookDelivery {
   /** UUIDv7: rises with time. */
   @PrimaryColumn({ type: 'text' })

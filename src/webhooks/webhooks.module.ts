@@ -3,6 +3,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import ipaddr from 'ipaddr.js';
 import { Config } from '../config/config.js';
 import { JobsModule } from '../jobs/jobs.module.js';
+import { DeliveryReconciliation } from './delivery-reconciliation.service.js';
 import { WebhookAttempts } from './webhook-attempts.service.js';
 import { WebhookClient } from './webhook-client.js';
 import { WebhookDeliveries } from './webhook-deliveries.service.js';
@@ -42,6 +43,7 @@ const WRITING_MS = 15_000;
     WebhookEndpoints,
     WebhookAttempts,
     WebhookDeliveries,
+    DeliveryReconciliation,
   ],
 })
 export class WebhooksModule {}

@@ -5,6 +5,8 @@ import type { Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createApp, startApp } from '../../src/app.setup.js';
 import { loadConfig } from '../../src/config/config.js';
+import { AuditTrail } from '../../src/events/audit-trail.service.js';
+import { Reconciliation } from '../../src/events/reconciliation.service.js';
 import { Api } from './api.js';
 import { SseClient, type SseOptions } from './sse-client.js';
 import { WsClient } from './ws-client.js';
@@ -91,10 +93,23 @@ export class TestServer {
     return client;
   }
 
+  /** Stops the server; fails when it has left anything that should not be there. */
   async close(): Promise<void> {
     for (const client of this.clients) client.close();
-    await this.app.close();
-    await rm(this.folder, { recursive: true, force: true });
+    try {
+      await this.verifyBooks();
+    } finally {
+      await this.app.close();
+      await rm(this.folder, { recursive: true, force: true });
+    }
+  }
+
+  /** Whatever a test has done: every event has its jobs, every delivery its attempt, and the chain of the trail holds. */
+  private async verifyBooks(): Promise<void> {
+    const { counts } = await this.app.get(Reconciliation).run();
+    const { broken } = await this.app.get(AuditTrail).verify();
+    const wrong = Object.entries(counts).filter(([, count]) => count > 0);
+    if (broken || wrong.length > 0) throw new Error(`left behind: ${JSON.stringify({ wrong, broken })}`);
   }
 }
 

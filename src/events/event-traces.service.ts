@@ -1,0 +1,65 @@
+import { Injectable } from '@nestjs/common';
+import { AppError } from '../common/app-error.js';
+import type { Principal } from '../common/principal.js';
+import { AuditTrail } from './audit-trail.service.js';
+import type { EventOrigin, Outcome } from './domain-event.js';
+import type { EventRow } from './event.entity.js';
+import { JournalReaders } from './journal-readers.service.js';
+import { canSee } from './visibility.js';
+
+/** Tells what a room knows about one event. */
+export type TraceSource = (eventId: string) => Promise<readonly object[]>;
+
+/** The life of one event, from the request that caused it to the last thing that came of it. */
+export interface EventTrace {
+  event: Pick<EventRow, 'id' | 'type' | 'timestamp' | 'payload'>;
+  /** Null where it is somebody else's and the viewer no admin. */
+  request: EventOrigin | null;
+  commit: { outcome: Outcome; hash: string | null };
+  /** What each other room knows, under its name; for admins. */
+  [room: string]: unknown;
+}
+
+/** Gathers the life of an event from the rooms that had to do with it. */
+@Injectable()
+export class EventTraces {
+  private readonly sources = new Map<string, TraceSource>();
+
+  constructor(
+    private readonly trail: AuditTrail,
+    private readonly readers: JournalReaders,
+  ) {}
+
+  /** Adds a part to every trace. */
+  add(name: string, source: TraceSource): void {
+    this.sources.set(name, source);
+  }
+
+  /** @throws AppError NOT_FOUND, also for an event that the viewer may not see. */
+  async of(id: string, viewer: Principal): Promise<EventTrace> {
+    const row = await this.trail.find(id);
+    if (!row?.published || !canSee(viewer, row.subject)) throw new AppError('NOT_FOUND', 'There is no such event');
+    const { type, timestamp, payload, outcome, hash } = row;
+    const { requestId, actorId, sessionId, ip, userAgent } = row;
+    const isAdmin = viewer.role === 'admin';
+    // Where an admin sat who changed an account is not its owner's to know.
+    const isOwn = isAdmin || actorId === null || actorId === viewer.userId;
+    const trace: EventTrace = {
+      event: { id, type, timestamp, payload },
+      request: isOwn ? { requestId, actorId, sessionId, ip, userAgent } : null,
+      commit: { outcome, hash },
+    };
+    if (!isAdmin) return trace;
+    const parts = [...this.sources].map(async ([name, source]) => [name, await source(id)] as const);
+    return { ...trace, readers: this.readersOf(row), ...Object.fromEntries(await Promise.all(parts)) };
+  }
+
+  private readersOf({ type, seq }: EventRow): { name: string; status: 'done' | 'waiting' | 'began later' }[] {
+    return this.readers.all
+      .filter(({ types }) => types?.includes(type) ?? true)
+      .map(({ name, since, position }) => {
+        if (seq <= since) return { name, status: 'began later' };
+        return { name, status: position >= seq ? 'done' : 'waiting' };
+      });
+  }
+}
