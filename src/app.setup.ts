@@ -29,6 +29,7 @@ const UNPREFIXED = ['health', 'readiness', 'metrics'];
 const MAILBOX = ['dev/mail', 'dev/mail/:name'];
 /** The share of `SHUTDOWN_GRACE_MS` in which requests that are under way may end. */
 const REQUESTS_SHARE = 0.5;
+const httpLogger = new Logger('HTTP');
 /** How long a client may take to send a request. */
 const REQUEST_TIMEOUT_MS = 30_000;
 
@@ -91,7 +92,6 @@ function addressOf(request: FastifyRequest): string | undefined {
 
 /** Gives every request its id, its context, its log line and its measure, and every result the contract's envelope. */
 function addHooks(fastify: FastifyInstance, config: Config, metrics: Metrics): void {
-  const logger = new Logger('HTTP');
   fastify.addHook('onRequest', (request, reply, done) => {
     void reply.header('X-Request-Id', request.id);
     done();
@@ -115,7 +115,16 @@ function addHooks(fastify: FastifyInstance, config: Config, metrics: Metrics): v
     const durationMs = Math.round(reply.elapsedTime);
     const msg = `${method} ${path} ${reply.statusCode} ${durationMs} ms`;
     metrics.observe({ method, route: request.routeOptions.url ?? 'none', status: reply.statusCode, durationMs });
-    logger.log({ msg, requestId, method, path, status: reply.statusCode, durationMs, ip, actorId: principal?.userId });
+    httpLogger.log({
+      msg,
+      requestId,
+      method,
+      path,
+      status: reply.statusCode,
+      durationMs,
+      ip,
+      actorId: principal?.userId,
+    });
     done();
   });
 }
@@ -171,6 +180,8 @@ function acceptJsonOnly(app: NestFastifyApplication, config: Config): void {
 /** Answers what the router refuses before any hook or filter runs. */
 function answerMalformedUrl(error: { statusCode?: number }, request: FastifyRequest, reply: FastifyReply): void {
   const message = error.statusCode === 414 ? 'A part of the URL is too long' : 'The URL is malformed';
+  // No hook runs for it, the one that logs requests neither.
+  httpLogger.warn({ msg: message, requestId: request.id, ip: request.ip });
   void reply.status(400).header('X-Request-Id', request.id).type('application/json; charset=utf-8');
   void reply.send(errorBody(new AppError('BAD_REQUEST', message), request.id));
 }
@@ -180,5 +191,6 @@ function answerMalformedHttp(error: Error & { code?: string }, socket: Socket): 
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
   const timedOut = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
   const message = timedOut ? 'The request took too long to arrive' : 'The request is not valid HTTP';
+  httpLogger.warn({ msg: message, ip: socket.remoteAddress, reason: error.code });
   answerOnSocket(socket, new AppError('BAD_REQUEST', message));
 }

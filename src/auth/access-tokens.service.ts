@@ -8,6 +8,8 @@ import { Config } from '../config/config.js';
 export const JWT_KEYS = Symbol('jwt keys');
 
 const ISSUER = 'herald';
+/** Whom the tokens are for (RFC 8725 §3.9): another service that shares the key takes them for its own no more than we do its. */
+const AUDIENCE = 'herald';
 /** The `typ` header (RFC 8725 §3.11, RFC 9068 §2.1): a token made for anything else never passes for an access token. */
 const TYPE = 'at+jwt';
 
@@ -64,7 +66,8 @@ export class AccessTokensService {
   private signAs(type: string, subject: string, payload: object, expiresIn: number): string {
     const [secret] = this.keys;
     const header = { alg: 'HS256', typ: type } as const;
-    return this.jwt.sign(payload, { secret, algorithm: 'HS256', header, subject, issuer: ISSUER, expiresIn });
+    const about = { subject, issuer: ISSUER, audience: AUDIENCE, expiresIn };
+    return this.jwt.sign(payload, { secret, algorithm: 'HS256', header, ...about });
   }
 
   private verifyAs<T>(type: string, token: string, schema: z.ZodType<T>): T {
@@ -78,7 +81,8 @@ export class AccessTokensService {
 
   private tryKey(token: string, secret: string): { header: { typ?: string }; payload: unknown } | undefined {
     try {
-      return this.jwt.verify(token, { secret, algorithms: ['HS256'], issuer: ISSUER, complete: true });
+      const expected = { issuer: ISSUER, audience: AUDIENCE };
+      return this.jwt.verify(token, { secret, algorithms: ['HS256'], ...expected, complete: true });
     } catch {
       // Not signed with this key, or not valid at all: the caller decides once every key was tried.
       return undefined;

@@ -7,7 +7,7 @@ import { UnitOfWork } from '../database/unit-of-work.js';
 import { EventBus } from '../events/event-bus.js';
 import { lockedError, LockoutService } from '../users/lockout.service.js';
 import { PasswordHasher } from '../users/password-hasher.js';
-import { SecondFactor } from '../users/second-factor.js';
+import { SecondFactor, type Factor } from '../users/second-factor.js';
 import { SessionsService } from '../users/sessions.service.js';
 import type { User } from '../users/user.entity.js';
 import { UsersService } from '../users/users.service.js';
@@ -68,11 +68,12 @@ export class AuthService {
     const outcome = await this.unitOfWork.run(async (): Promise<TokenPair | MfaRequired | AppError> => {
       const now = Date.now();
       const lockedUntil = await this.lockouts.lockedUntil(email, now);
-      if (lockedUntil !== undefined) return this.fail(email, lockedError(lockedUntil, now));
+      if (lockedUntil !== undefined) return this.fail(email, 'locked', lockedError(lockedUntil, now));
       // Read again: the password may have been changed, or the account deleted, while the hash was compared.
       const user = await this.users.findWithPassword(email);
-      if (!user || !matches || user.passwordHash !== known?.passwordHash) return this.failAttempt(email, now);
-      if (user.bannedAt !== null) return this.fail(email, banned());
+      if (!user || !matches || user.passwordHash !== known?.passwordHash)
+        return this.failAttempt(email, now, 'password', WRONG_PAIR);
+      if (user.bannedAt !== null) return this.fail(email, 'banned', banned());
       if (fresh !== undefined) {
         await this.users.replaceHash(user.id, user.passwordHash, fresh);
         user.passwordHash = fresh;
@@ -80,7 +81,7 @@ export class AuthService {
       if (user.mfaEnabled) {
         return { mfaRequired: true, mfaToken: this.accessTokens.signMfa(user.id, nameOf(user.passwordHash)) };
       }
-      return this.complete(user);
+      return this.complete(user, 'password');
     });
     // A refusal is an outcome to commit, with its events and counters; thrown inside, it would roll them back.
     if (outcome instanceof AppError) throw outcome;
@@ -103,10 +104,11 @@ export class AuthService {
       }
       const { email } = user;
       const lockedUntil = await this.lockouts.lockedUntil(email, now);
-      if (lockedUntil !== undefined) return this.fail(email, lockedError(lockedUntil, now));
-      if (user.bannedAt !== null) return this.fail(email, banned());
-      if (!(await this.secondFactor.verify(userId, code))) return this.failAttempt(email, now, 'The code is wrong');
-      return this.complete(user);
+      if (lockedUntil !== undefined) return this.fail(email, 'locked', lockedError(lockedUntil, now));
+      if (user.bannedAt !== null) return this.fail(email, 'banned', banned());
+      const factor = await this.secondFactor.verify(userId, code);
+      if (!factor) return this.failAttempt(email, now, 'code', 'The code is wrong');
+      return this.complete(user, factor);
     });
     if (outcome instanceof AppError) throw outcome;
     return outcome;
@@ -136,10 +138,10 @@ export class AuthService {
     });
   }
 
-  private async complete({ id, email }: User): Promise<TokenPair> {
+  private async complete({ id, email }: User, factor: 'password' | Factor): Promise<TokenPair> {
     await this.lockouts.recordSuccess(email);
     const pair = await this.startSession(id);
-    await this.events.publish('login.success', { userId: id, email });
+    await this.events.publish('login.success', { userId: id, email }, { factor });
     return pair;
   }
 
@@ -151,14 +153,14 @@ export class AuthService {
     return { accessToken: this.accessTokens.sign(userId, id), refreshToken: await this.refreshTokens.issue(id) };
   }
 
-  private async failAttempt(email: string, now: number, message = WRONG_PAIR): Promise<AppError> {
-    await this.events.publish('login.failed', { email });
+  private async failAttempt(email: string, now: number, wrong: string, message: string): Promise<AppError> {
+    await this.events.publish('login.failed', { email }, { reason: `wrong ${wrong}` });
     const lockedUntil = await this.lockouts.recordFailure(email, now);
     return lockedUntil === undefined ? new AppError('UNAUTHORIZED', message) : lockedError(lockedUntil, now);
   }
 
-  private async fail(email: string, error: AppError): Promise<AppError> {
-    await this.events.publish('login.failed', { email });
+  private async fail(email: string, reason: string, error: AppError): Promise<AppError> {
+    await this.events.publish('login.failed', { email }, { reason });
     return error;
   }
 }

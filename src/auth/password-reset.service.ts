@@ -15,7 +15,7 @@ declare module '../jobs/job-types.js' {
   }
 }
 
-const MAX_DELAY_MS = 1000;
+const MAX_DELAY_MS = 500;
 
 /** Lets whoever reads the mail of an account set a new password. */
 @Injectable()

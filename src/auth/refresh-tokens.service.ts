@@ -55,7 +55,7 @@ export class RefreshTokensService implements OnModuleInit {
         return { outcome: 'reused' };
       }
       if (usedAt === null) await tx.update(RefreshToken, { hash }, { usedAt: now });
-      await this.sessions.prolong(sessionId);
+      await this.sessions.prolong(found.session);
       return { outcome: 'rotated', token: await this.insert(tx, sessionId, hash), sessionId };
     });
   }

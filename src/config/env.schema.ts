@@ -110,6 +110,9 @@ export const envSchema = z.object({
   JWT_REFRESH_EXPIRES_IN: duration()
     .default(7 * DAY)
     .meta(meta('lifetime of a refresh token, and so of a session nobody refreshes', '7d')),
+  SESSION_MAX_LIFETIME: duration()
+    .default(30 * DAY)
+    .meta(meta('longest life of a session, however often it is refreshed', '30d')),
   DATA_KEY: z
     .string()
     .refine(
@@ -163,6 +166,14 @@ export const envSchema = z.object({
   PASSWORD_REQUIRE_LOWER: flag().default(true).meta(meta('whether a password needs a lower-case letter', 'false')),
   PASSWORD_REQUIRE_UPPER: flag().default(true).meta(meta('whether a password needs an upper-case letter', 'false')),
   PASSWORD_REQUIRE_DIGIT: flag().default(true).meta(meta('whether a password needs a digit', 'false')),
+  PASSWORD_WORDS: z
+    .string()
+    .transform((text) => list(text.toLowerCase()))
+    .pipe(z.array(z.string().min(3, 'has a word of fewer than 3 characters')))
+    .default([])
+    .meta(
+      meta('words that no password may contain, comma separated: names of your product, your company', 'acme,rocket'),
+    ),
   PASSWORD_HISTORY: integer(0, 24)
     .default(5)
     .meta(meta('how many of its last passwords an account may not use again; 0 is off', '5')),

@@ -41,8 +41,10 @@ export class AuditTrail {
   /** Records an act with the current unit of work, or in one of its own outside of one, and logs it. */
   async record(type: ActType, act: Act): Promise<void> {
     await this.unitOfWork.run(async () => {
-      await this.journal.append(createAct(type, act));
-      this.unitOfWork.afterCommit(() => this.logger.log({ msg: `${type} ${act.subject}`, ...act }));
+      const entry = createAct(type, act);
+      await this.journal.append(entry);
+      // Neither subject nor details: they can be an address that a stranger has typed.
+      this.unitOfWork.afterCommit(() => this.logger.log({ msg: type, actId: entry.id, outcome: entry.outcome }));
     });
   }
 

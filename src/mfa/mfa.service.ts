@@ -9,7 +9,7 @@ import { SecretCipher } from '../database/secret-cipher.service.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { AuditTrail } from '../events/audit-trail.service.js';
 import { Reauthentication } from '../users/reauthentication.service.js';
-import { SecondFactor } from '../users/second-factor.js';
+import { SecondFactor, type Factor } from '../users/second-factor.js';
 import { SessionsService } from '../users/sessions.service.js';
 import { UsersService } from '../users/users.service.js';
 import { RecoveryCode, TotpFactor } from './totp-factor.entity.js';
@@ -18,7 +18,7 @@ const ISSUER = 'Herald';
 /** How far the clock of an authenticator may be off, in seconds: one step either way (RFC 6238 §5.2). */
 const TOLERANCE_SECONDS = 30;
 const RECOVERY_CODES = 10;
-/** No vowels, and nothing that is read as something else: 57 bits in twelve characters. */
+/** No vowels, and nothing that is read as something else: 114 bits in 24 characters, so that a plain hash is enough. */
 const ALPHABET = 'bcdfghjkmnpqrstvwxz23456789';
 /** A login as recent as this has just proven the password. */
 const FRESH_LOGIN_MS = 15 * 60_000;
@@ -115,13 +115,13 @@ export class MfaService implements OnModuleInit {
   }
 
   /** Accepts a code of the app or a recovery code, once, with the caller's unit of work. */
-  private async verify(userId: string, code: string): Promise<boolean> {
+  private async verify(userId: string, code: string): Promise<Factor | undefined> {
     return this.unitOfWork.run(async (tx) => {
       const factor = await tx.findOneBy(TotpFactor, { userId, confirmedAt: Not(IsNull()) });
-      if (!factor) return false;
-      if (await this.useTotp(tx, factor, code)) return true;
+      if (!factor) return undefined;
+      if (await this.useTotp(tx, factor, code)) return 'totp';
       const { affected } = await tx.delete(RecoveryCode, { hash: hashOf(userId, code) });
-      return affected === 1;
+      return affected === 1 ? 'recovery code' : undefined;
     });
   }
 
@@ -140,8 +140,8 @@ export class MfaService implements OnModuleInit {
 }
 
 function newRecoveryCode(): string {
-  const text = Array.from({ length: 12 }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
-  return `${text.slice(0, 4)}-${text.slice(4, 8)}-${text.slice(8)}`;
+  const group = () => Array.from({ length: 4 }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
+  return Array.from({ length: 6 }, group).join('-');
 }
 
 /** Case and hyphens are a matter of typing. */

@@ -26,6 +26,8 @@ export abstract class RealtimeConnection {
   principal: Principal | undefined;
   /** While true, nothing is sent live: the replay goes on until it has caught up with the relay. */
   replaying = false;
+  /** Resolves once what the service itself replays to it, after a change of role, is through. */
+  settled: Promise<void> = Promise.resolve();
   /** The id of the last event sent, which is the one a client resumes from. */
   lastEventId: string | undefined;
   /** When the service ended it, in epoch milliseconds; undefined while it lives. */

@@ -27,6 +27,13 @@ export interface ReplayResult {
   complete: boolean;
 }
 
+interface ReplayOptions {
+  /** The `seq` up to which the connection has had its live events. @default where the relay is */
+  liveBefore?: number;
+  /** Called between the last event of the replay and the first live one. */
+  onCaughtUp?: (result: ReplayResult) => void;
+}
+
 /**
  * Brings every event to every connection that may and wants to see it, and ends the connections that must end.
  *
@@ -50,7 +57,6 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
 
   onModuleInit(): void {
     this.bus.subscribeAll((event) => this.deliver(event));
-    this.bus.subscribe('user.updated', ({ payload }) => this.rescope(payload.userId));
     this.authenticator.onSessionsEnded((ended) =>
       this.endWhere(({ principal }) => {
         if (!principal) return false;
@@ -120,15 +126,13 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
    * When the journal cannot be read the connection is cut, so that its client comes back instead of missing events.
    *
    * @param position - where the cursor stands, from {@link EventJournal.locate}.
-   * @param onCaughtUp - called between the last event of the replay and the first live one.
    */
   async replay(
     connection: RealtimeConnection,
     filters: readonly string[],
     position: CursorPosition,
-    onCaughtUp: (result: ReplayResult) => void = () => undefined,
+    { liveBefore = this.relay.position, onCaughtUp }: ReplayOptions = {},
   ): Promise<void> {
-    const liveBefore = this.relay.position;
     const before = new Map(connection.filters);
     const isDue = ({ seq, type }: DomainEvent): boolean => {
       const live = hasFilterFor(before, type, seq);
@@ -143,6 +147,8 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     try {
       for (let caughtUp = false; !caughtUp && this.connections.has(connection) && connection.principal;) {
         const throughSeq = await this.journal.head();
+        // After the head: an event that came with a change of role, or later, is judged by the new one.
+        await this.refreshPrincipal(connection);
         const events = await this.journal.read({
           afterSeq: at,
           throughSeq,
@@ -165,7 +171,7 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
       return connection.destroy();
     }
     for (const [filter, since] of connection.filters) connection.filters.set(filter, Math.max(since, at));
-    onCaughtUp({ count, complete: position.complete });
+    onCaughtUp?.({ count, complete: position.complete });
     connection.replaying = false;
   }
 
@@ -189,15 +195,29 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
       if (this.isSlow(connection)) connection.end('slow_consumer');
       else connection.send(frames);
     }
+    if (event.type === 'user.updated') this.rescope(event.payload.userId, event.seq);
   }
 
-  /** After a change of address or role: what the account's connections may see is decided anew. */
-  private async rescope(userId: string): Promise<void> {
+  /**
+   * After a change of address or role: what the account's connections may see is decided anew, from the very next event.
+   *
+   * Who the account is now is not known in this moment, so the connection goes on by reading the journal, which asks.
+   */
+  private rescope(userId: string, seq: number): void {
     for (const connection of this.connections) {
-      if (connection.principal?.userId !== userId) continue;
-      const current = await this.authenticator.refresh(connection.principal);
-      // Only these two: the connection may have been given a fresher token meanwhile.
-      if (current) Object.assign(connection.principal, { email: current.email, role: current.role });
+      // A replay asks before each page, and so sees the change by itself.
+      if (connection.principal?.userId !== userId || connection.replaying) continue;
+      connection.settled = this.replay(connection, [], { afterSeq: seq, complete: true }, { liveBefore: seq });
+    }
+  }
+
+  /** Brings what a connection may see up to date. */
+  private async refreshPrincipal(connection: RealtimeConnection): Promise<void> {
+    const { principal } = connection;
+    const current = principal && (await this.authenticator.refresh(principal));
+    // The connection may have been given a fresher token meanwhile, of the same account.
+    if (current && connection.principal) {
+      Object.assign(connection.principal, { email: current.email, role: current.role });
     }
   }
 

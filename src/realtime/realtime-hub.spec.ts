@@ -74,7 +74,7 @@ class World {
       bus as unknown as EventBus,
       journal as unknown as EventJournal,
       relay as unknown as EventRelay,
-      { onSessionsEnded: () => undefined } as unknown as Authenticator,
+      { onSessionsEnded: () => undefined, refresh: () => slowly(() => undefined) } as unknown as Authenticator,
       { REALTIME_MAX_BUFFERED_BYTES: 1_000_000 } as Config,
     );
     this.hub.onModuleInit();

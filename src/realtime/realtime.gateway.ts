@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { Injectable, UseFilters, UseGuards, type CanActivate, type ExecutionContext } from '@nestjs/common';
+import { Injectable, Logger, UseFilters, UseGuards, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import {
   ConnectedSocket,
   MessageBody,
@@ -11,6 +11,7 @@ import {
 import type { WebSocket } from 'ws';
 import { Authenticator } from '../auth/authenticator.service.js';
 import { AppError } from '../common/app-error.js';
+import type { Principal } from '../common/principal.js';
 import { Config } from '../config/config.js';
 import { checkFilters } from '../events/event-filter.js';
 import { EventJournal } from '../events/event-journal.service.js';
@@ -43,6 +44,8 @@ class WsAuthGuard implements CanActivate {
 @WebSocketGateway({ path: '/ws' })
 @UseFilters(WsErrorFilter)
 export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect {
+  private readonly logger = new Logger(RealtimeGateway.name);
+
   constructor(
     private readonly hub: RealtimeHub,
     private readonly authenticator: Authenticator,
@@ -52,6 +55,7 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
 
   handleConnection(client: WebSocket, request: IncomingMessage): void {
     if (!isAllowedOrigin(request.headers, this.config.allowedOrigins)) {
+      this.logger.warn({ msg: 'refused an origin', ip: request.socket.remoteAddress });
       return client.close(CLOSE.policy, 'The origin is not allowed');
     }
     const connection = new WsConnection(client, request, this.config, Date.now());
@@ -70,20 +74,28 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
     @MessageBody({ schema: clientMessages.auth }) message: ClientMessage<'auth'>,
   ): Promise<object> {
     const connection = connectionOf(client);
-    const refused = { type: 'auth', ok: false, ...requestIdOf(message) };
+    const principal = await this.principalOf(message);
+    // A connection is one account's for good; its session may be refreshed in place.
+    const isOther = connection.principal && connection.principal.userId !== principal?.userId;
+    const { ip } = connection;
+    if (!principal || isOther || (principal.scopes && !principal.scopes.includes('events:read'))) {
+      this.logger.warn({ msg: 'auth refused', ip, actorId: principal?.userId });
+      return { type: 'auth', ok: false, ...requestIdOf(message) };
+    }
+    this.logger.log({ msg: 'auth', ip, actorId: principal.userId });
+    connection.principal = principal;
+    this.hub.recheck(connection);
+    return { type: 'auth', ok: true, userId: principal.userId, ...requestIdOf(message) };
+  }
+
+  /** Undefined for a token or key that is not valid. */
+  private async principalOf({ token, apiKey = '' }: ClientMessage<'auth'>): Promise<Principal | undefined> {
     try {
-      const { token, apiKey = '' } = message;
-      const principal = await (token === undefined
+      return await (token === undefined
         ? this.authenticator.authenticateKey(apiKey)
         : this.authenticator.authenticate(token));
-      if (principal.scopes && !principal.scopes.includes('events:read')) return refused;
-      // A connection is one account's for good; its session may be refreshed in place.
-      if (connection.principal && connection.principal.userId !== principal.userId) return refused;
-      connection.principal = principal;
-      this.hub.recheck(connection);
-      return { type: 'auth', ok: true, userId: principal.userId, ...requestIdOf(message) };
     } catch (error) {
-      if (error instanceof AppError && error.code === 'UNAUTHORIZED') return refused;
+      if (error instanceof AppError && error.code === 'UNAUTHORIZED') return undefined;
       throw error;
     }
   }
@@ -97,14 +109,15 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
     const connection = connectionOf(client);
     const filters = checkFilters(message.events);
     const { lastEventId } = message;
+    await connection.settled;
     const position = lastEventId === undefined ? undefined : await this.journal.locate(lastEventId, 'lastEventId');
     // Answered here and not by returning, so that no event comes before the confirmation, nor a live one before `replayed`.
     const events = [...new Set([...connection.filters.keys(), ...filters])];
     connection.answer({ type: 'subscribed', events, ...requestIdOf(message) });
     if (!position) return this.hub.subscribe(connection, filters);
-    await this.hub.replay(connection, filters, position, (result) =>
-      connection.answer({ type: 'replayed', ...result, ...requestIdOf(message) }),
-    );
+    await this.hub.replay(connection, filters, position, {
+      onCaughtUp: (result) => connection.answer({ type: 'replayed', ...result, ...requestIdOf(message) }),
+    });
   }
 
   @UseGuards(WsAuthGuard)

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { Logger } from '@nestjs/common';
 import type { WebSocket } from 'ws';
 import type { Config } from '../config/config.js';
 import type { EventFrames } from './frames.js';
@@ -19,6 +20,9 @@ const MAX_MISSED_PINGS = 2;
 
 /** A WebSocket client. */
 export class WsConnection extends RealtimeConnection {
+  private readonly logger = new Logger(WsConnection.name);
+  /** Where it comes from. */
+  readonly ip: string | null;
   private readonly authDeadline: number;
   private nextPing: number;
   private missedPings = 0;
@@ -32,6 +36,7 @@ export class WsConnection extends RealtimeConnection {
     now: number,
   ) {
     super(request.socket, request.socket);
+    this.ip = request.socket.remoteAddress ?? null;
     this.authDeadline = now + config.WS_AUTH_TIMEOUT_MS;
     this.nextPing = now + config.WS_PING_INTERVAL_MS;
     client.on('pong', () => (this.missedPings = 0));
@@ -77,6 +82,8 @@ export class WsConnection extends RealtimeConnection {
     if (minute !== this.minute) this.messagesThisMinute = 0;
     this.minute = minute;
     this.messagesThisMinute += 1;
-    if (max > 0 && this.messagesThisMinute > max) this.client.close(CLOSE.policy, 'Too many messages');
+    if (max === 0 || this.messagesThisMinute <= max || this.client.readyState !== this.client.OPEN) return;
+    this.logger.warn({ msg: 'closed for too many messages', ip: this.ip, actorId: this.principal?.userId });
+    this.client.close(CLOSE.policy, 'Too many messages');
   }
 }

@@ -28,6 +28,6 @@ export class FirstAdmin implements OnApplicationBootstrap {
       throw new AppError('CONFLICT', `ADMIN_EMAIL is the address of an ordinary account: choose another one`);
     }
     await this.users.create(ADMIN_EMAIL, ADMIN_PASSWORD, 'admin');
-    this.logger.log(`made the first admin: ${ADMIN_EMAIL}`);
+    this.logger.log('made the first admin, of ADMIN_EMAIL');
   }
 }

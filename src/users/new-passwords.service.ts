@@ -24,7 +24,7 @@ export class NewPasswords {
    */
   async hash(password: string, email: string, owner?: { id: string; passwordHash: string }): Promise<string> {
     const { PASSWORD_REQUIRE_LOWER: lower, PASSWORD_REQUIRE_UPPER: upper, PASSWORD_REQUIRE_DIGIT: digit } = this.config;
-    checkPassword(password, email, { lower, upper, digit });
+    checkPassword(password, email, { lower, upper, digit, words: this.config.PASSWORD_WORDS });
     if (owner) await this.refuseFormer(password, owner);
     return this.hasher.hash(password);
   }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { AppError } from '../common/app-error.js';
 import { checkPassword } from './password-policy.js';
 
-const ALL = { lower: true, upper: true, digit: true };
+const ALL = { lower: true, upper: true, digit: true, words: ['acme'] };
 
 const codesOf = (password: string, requirements = ALL): (string | undefined)[] => {
   try {
@@ -26,13 +26,14 @@ describe('checkPassword', () => {
     ['', ['PASSWORD_TOO_SHORT', 'PASSWORD_NO_LOWER', 'PASSWORD_NO_UPPER', 'PASSWORD_NO_DIGIT']],
     ['Ünïcödé-1', []],
     ['Password1', ['PASSWORD_COMMON']],
+    ['My-ACME-acc0unt', ['PASSWORD_WORD']],
     ['QWERTY123', ['PASSWORD_NO_LOWER', 'PASSWORD_COMMON']],
   ])('%s breaks %j', (password, codes) => {
     expect(codesOf(password)).toEqual(codes);
   });
 
   it('asks for no more than its switches say', () => {
-    const none = { lower: false, upper: false, digit: false };
+    const none = { lower: false, upper: false, digit: false, words: [] };
     expect(codesOf('--------', none)).toEqual([]);
     expect(codesOf('--------', { ...none, digit: true })).toEqual(['PASSWORD_NO_DIGIT']);
     expect(codesOf('sh~rt', none)).toEqual(['PASSWORD_TOO_SHORT']);

@@ -10,16 +10,18 @@ const lengthOf = (password: string) => Array.from(password).length;
 /** Passwords that everybody tries first, in lower case. */
 const COMMON = new Set(dictionary['passwords-common'].map((password) => password.toLowerCase()));
 
-/** Which kinds of characters a password needs. */
+/** What a password needs, and what it must not have. */
 export interface PasswordRequirements {
   lower: boolean;
   upper: boolean;
   digit: boolean;
+  /** Words that it must not contain, in lower case. */
+  words: readonly string[];
 }
 
 const RULES: readonly (ErrorDetail & {
-  requirement?: keyof PasswordRequirements;
-  broken: (password: string, email: string) => boolean;
+  requirement?: 'lower' | 'upper' | 'digit';
+  broken: (password: string, email: string, words: readonly string[]) => boolean;
 })[] = [
   {
     code: 'PASSWORD_TOO_SHORT',
@@ -59,6 +61,11 @@ const RULES: readonly (ErrorDetail & {
     message: 'The password must not be the email address',
     broken: (password, email) => password.toLowerCase() === email.toLowerCase(),
   },
+  {
+    code: 'PASSWORD_WORD',
+    message: 'The password must not contain a name of this service',
+    broken: (password, _email, words) => words.some((word) => password.toLowerCase().includes(word)),
+  },
 ];
 
 /**
@@ -69,7 +76,7 @@ const RULES: readonly (ErrorDetail & {
 export function checkPassword(password: string, email: string, requirements: PasswordRequirements): void {
   const rules = RULES.filter(({ requirement }) => requirement === undefined || requirements[requirement]);
   const details = rules
-    .filter(({ broken }) => broken(password, email))
+    .filter(({ broken }) => broken(password, email, requirements.words))
     .map(({ code, message }): ErrorDetail => ({
       field: 'password',
       ...(code && { code }),

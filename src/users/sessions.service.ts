@@ -41,16 +41,20 @@ export class SessionsService implements OnModuleInit {
     const now = Date.now();
     const { ip = null, userAgent = null } = currentRequestContext() ?? {};
     const session = { id: randomUUID(), userId, ip, userAgent, createdAt: now, lastUsedAt: now };
-    return this.unitOfWork.run((tx) =>
-      tx.save(tx.create(Session, { ...session, expiresAt: now + this.config.JWT_REFRESH_EXPIRES_IN })),
-    );
+    const expiresAt = this.endOf(session, now);
+    return this.unitOfWork.run((tx) => tx.save(tx.create(Session, { ...session, expiresAt })));
   }
 
-  /** Prolongs a session whose refresh token was just used. */
-  async prolong(sessionId: string): Promise<void> {
+  /** Prolongs a session whose refresh token was just used, but not past `SESSION_MAX_LIFETIME`. */
+  async prolong(session: Session): Promise<void> {
     const now = Date.now();
-    const times = { lastUsedAt: now, expiresAt: now + this.config.JWT_REFRESH_EXPIRES_IN };
-    await this.unitOfWork.run((tx) => tx.update(Session, { id: sessionId }, times));
+    const times = { lastUsedAt: now, expiresAt: this.endOf(session, now) };
+    await this.unitOfWork.run((tx) => tx.update(Session, { id: session.id }, times));
+  }
+
+  private endOf({ createdAt }: { createdAt: number }, now: number): number {
+    const { JWT_REFRESH_EXPIRES_IN, SESSION_MAX_LIFETIME } = this.config;
+    return Math.min(now + JWT_REFRESH_EXPIRES_IN, createdAt + SESSION_MAX_LIFETIME);
   }
 
   /** Returns the owner of a session that is going on; undefined when it has ended, expired, or its owner is banned. */

@@ -163,6 +163,7 @@ describe('auth', () => {
       try {
         const next = (await refresh(kept.refreshToken)).body.data;
         vi.setSystemTime(Date.now() + 4 * DAY_MS);
+        server.clockWasMoved = true;
         expect((await refresh(left.refreshToken)).status).toBe(401);
         await server.app.get(Housekeeping).runAll();
         expect((await refresh(next.refreshToken)).status).toBe(200);

@@ -18,7 +18,7 @@ describe('the probes', () => {
     expect(await probe('/health')).toMatchObject({ status: 200, body: { data: { status: 'ok' } } });
     expect(await probe('/readiness')).toEqual({
       status: 200,
-      body: { data: { status: 'ready', relay: { lagEvents: 0 } } },
+      body: { data: { status: 'ready', relay: { lagEvents: 0 }, reconciliation: null } },
     });
     expect((await probe('/api/v1/health')).status).toBe(404);
   });

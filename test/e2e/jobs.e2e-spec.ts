@@ -673,6 +673,7 @@ describe('the job queue across a restart', () => {
     await removeOld(Date.now() + 6 * DAY);
     expect(await name(old)).toBe('old');
     await removeOld(Date.now() + 8 * DAY);
+    server.clockWasMoved = true;
     await expect(queue.get(old)).rejects.toMatchObject({ code: 'NOT_FOUND' });
     expect(await name(oldDead)).toBe('dead');
     await removeOld(Date.now() + 91 * DAY);

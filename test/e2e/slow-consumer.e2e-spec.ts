@@ -20,15 +20,15 @@ describe('a client that does not read', () => {
   /** Delivers live events until `enough` says so: 12,000 of them are over 20 MB, far more than a socket's buffers take. */
   async function flood(enough: () => boolean): Promise<void> {
     const bus = server.app.get(EventBus);
-    const fields = Array.from({ length: 200 }, () => 'email');
+    const email = `${'x'.repeat(1600)}@example.com`;
     const origin = { requestId: null, actorId: null, sessionId: null, ip: null, userAgent: null };
     for (let seq = 1_000_000; !enough(); seq += 1) {
-      const event: DomainEvent<'user.updated'> = {
+      const event: DomainEvent<'login.success'> = {
         seq,
         id: `evt-${randomUUID()}`,
-        type: 'user.updated',
+        type: 'login.success',
         timestamp: new Date().toISOString(),
-        payload: { userId: user.id, fields },
+        payload: { userId: user.id, email },
         subject: user.id,
         origin,
       };
@@ -50,7 +50,7 @@ describe('a client that does not read', () => {
     socket.resume();
     while (!text.includes('event: stream.end')) await once(socket, 'data');
     expect(text).toContain('data: {"reason":"slow_consumer","reconnect":true}');
-    expect(text.lastIndexOf('event: user.updated')).toBeLessThan(text.indexOf('event: stream.end'));
+    expect(text.lastIndexOf('event: login.success')).toBeLessThan(text.indexOf('event: stream.end'));
     socket.destroy();
   });
 
