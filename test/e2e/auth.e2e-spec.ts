@@ -174,6 +174,25 @@ describe('auth', () => {
       }
     });
 
+    it('prolongs a session no further than its longest life', async () => {
+      let { refreshToken } = await server.api.register();
+      const begun = Date.now();
+      vi.useFakeTimers({ toFake: ['Date'], now: begun });
+      server.clockWasMoved = true;
+      try {
+        for (let days = 6; days <= 30; days += 6) {
+          vi.setSystemTime(begun + days * DAY_MS - 60_000);
+          const { status, body } = await refresh(refreshToken);
+          expect([days, status]).toEqual([days, 200]);
+          refreshToken = body.data.refreshToken as string;
+        }
+        vi.setSystemTime(begun + 30 * DAY_MS + 1000);
+        expect((await refresh(refreshToken)).status).toBe(401);
+      } finally {
+        vi.useRealTimers();
+      }
+    });
+
     it.each(['nonsense', 'x'.repeat(512), '__proto__'])('refuses %j', async (token) => {
       expect((await refresh(token)).status).toBe(401);
     });
@@ -221,6 +240,8 @@ describe('auth', () => {
         'another type': forge({ ...header, typ: 'mfa+jwt' }, payload),
         'no type': forge({ alg: 'HS256' }, payload),
         'another issuer': forge(header, { ...payload, iss: 'somebody' }),
+        'another audience': forge(header, { ...payload, aud: 'somebody' }),
+        'no audience': forge(header, { ...payload, aud: undefined }),
         'no session': forge(header, { ...payload, sid: undefined }),
         'another session': forge(header, { ...payload, sid: '00000000-0000-4000-8000-000000000000' }),
         'another user': forge(header, { ...payload, sub: '00000000-0000-4000-8000-000000000000' }),

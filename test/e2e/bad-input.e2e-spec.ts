@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { Controller, Get, Module } from '@nestjs/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Public } from '../../src/common/principal.js';
 import type { TestUser } from '../support/api.js';
 import { TestServer } from '../support/server.js';
 
@@ -12,14 +14,33 @@ function expectContract(body: { error: { code: string; message: string }; reques
   expect(JSON.stringify(body)).not.toMatch(/\bat .+:\d+:\d+|node_modules|\.js:/);
 }
 
+@Public()
+@Controller('breaks')
+class BreakingController {
+  @Get()
+  break(): never {
+    throw new Error('the connection string is postgres://user:secret@db');
+  }
+}
+
+@Module({ controllers: [BreakingController] })
+class BreakingModule {}
+
 describe('bad input over REST', () => {
   let server: TestServer;
   let user: TestUser;
   beforeAll(async () => {
-    server = await TestServer.start();
+    server = await TestServer.start({}, [BreakingModule]);
     user = await server.api.register();
   });
   afterAll(() => server.close());
+
+  it('gets a general sentence when something breaks on our side, and nothing of what broke', async () => {
+    const { status, body } = await server.api.get('/breaks');
+    expect(status).toBe(500);
+    expectContract(body, 'INTERNAL');
+    expect(body.error).toEqual({ code: 'INTERNAL', message: 'Something went wrong on our side' });
+  });
 
   const login = (body: unknown, headers: object = {}) => server.api.call('POST', '/auth/login', { body, headers });
 

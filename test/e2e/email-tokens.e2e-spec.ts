@@ -4,6 +4,7 @@ import { OneTimeToken } from '../../src/auth/one-time-token.entity.js';
 import { JobQueue } from '../../src/jobs/job-queue.service.js';
 import type { TestUser } from '../support/api.js';
 import { MailServer } from '../support/mail-server.js';
+import { turnOnMfa } from '../support/accounts.js';
 import { ADMIN, TestServer } from '../support/server.js';
 
 const VERIFY = 'Verify your email address';
@@ -106,6 +107,15 @@ describe('tokens that travel by mail', () => {
     await mails.inbox.next(
       ({ subject, envelopeTo }) => subject === 'Your password was reset' && envelopeTo.includes(user.email),
     );
+  });
+
+  it('reset a password and nothing else: a second factor is still asked for', async () => {
+    const user = await server.api.register();
+    await turnOnMfa(server, user);
+    await forgot(user.email);
+    expect((await reset(await tokenFor(user.email, RESET), 'Another-horse-9')).status).toBe(200);
+    const { body } = await server.api.post('/auth/login', { email: user.email, password: 'Another-horse-9' });
+    expect(body.data).toEqual({ mfaRequired: true, mfaToken: expect.any(String) });
   });
 
   it('are good for one thing alone, and never stand in an answer', async () => {

@@ -158,6 +158,10 @@ describe('the process', () => {
     const user = await api.register();
     await api.call('GET', '/users/me', { token: user.accessToken, headers: { 'X-Request-Id': 'find-me' } });
     await api.post('/auth/login', { email: user.email, password: 'Wrong-password-1' });
+    await api.post('/auth/forgot-password', { email: user.email });
+    await api.post('/auth/resend-verification', undefined, user.accessToken);
+    await fetch(`${server.url}/%zz?token=${user.accessToken}`);
+    await api.get('/admin/users', user.accessToken);
     await api.get(`/nope?token=${user.accessToken}`);
     await api.post('/auth/refresh', { refreshToken: user.refreshToken });
     const query = { token: user.accessToken };
@@ -175,6 +179,14 @@ describe('the process', () => {
       expect.objectContaining({ requestId: 'find-me', path: '/api/v1/users/me', status: 200 }),
     );
     expect(lines).toContainEqual(expect.objectContaining({ path: '/api/v1/events/stream', status: 200 }));
+    // Whom it was refused to, and what never became a request.
+    expect(lines).toContainEqual(
+      expect.objectContaining({ path: '/api/v1/admin/users', status: 403, actorId: user.id, ip: '127.0.0.1' }),
+    );
+    expect(lines).toContainEqual(expect.objectContaining({ msg: 'The URL is malformed', ip: '127.0.0.1' }));
+    expect(lines).toContainEqual(expect.objectContaining({ msg: 'auth', actorId: user.id }));
+    expect(lines).toContainEqual(expect.objectContaining({ msg: 'auth refused' }));
+    expect(lines).toContainEqual(expect.objectContaining({ msg: 'password.reset_requested' }));
     for (const secret of [user.accessToken, user.refreshToken, user.password, 'Wrong-password-1', user.email]) {
       expect(server.output).not.toContain(secret);
     }

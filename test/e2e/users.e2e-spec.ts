@@ -1,4 +1,8 @@
+import { hash } from '@node-rs/argon2';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { UnitOfWork } from '../../src/database/unit-of-work.js';
+import { User } from '../../src/users/user.entity.js';
+import { UsersService } from '../../src/users/users.service.js';
 import { TestServer } from '../support/server.js';
 
 const NEW_PASSWORD = 'Another-horse-2';
@@ -155,6 +159,36 @@ describe('new passwords', () => {
     // With the fourth one the first is no longer among the last three.
     expect(await change('Correct-horse-4')).toEqual([200, undefined]);
     expect(await change('Correct-horse-1')).toEqual([200, undefined]);
+    await server.close();
+  });
+
+  it('are taken as they were sent: to the last of 128 characters, with blanks and case', async () => {
+    const server = await TestServer.start({ LOCKOUT_MAX_ATTEMPTS: '0' });
+    for (const password of [`Aa1 ${'x'.repeat(60)}`, `Aa1 ${'é'.repeat(124)}`, '  Blanks around 1  ']) {
+      const user = await server.api.register(password);
+      const status = async (tried: string) =>
+        (await server.api.post('/auth/login', { email: user.email, password: tried })).status;
+      const others = [password.slice(0, -1), password.toLowerCase(), `${password} `, ` ${password}`];
+      for (const other of others) expect([other, await status(other)]).toEqual([other, 401]);
+      expect(await status(password)).toBe(200);
+    }
+    await server.close();
+  });
+
+  it('are hashed anew with the next login when the parameters have changed', async () => {
+    const server = await TestServer.start();
+    const user = await server.api.register();
+    const outdated = await hash(user.password, { memoryCost: 8192, timeCost: 1, parallelism: 1 });
+    const units = server.app.get(UnitOfWork);
+    await units.run((tx) => tx.update(User, { id: user.id }, { passwordHash: outdated }));
+    const stored = async () => (await server.app.get(UsersService).findByIdWithPassword(user.id))?.passwordHash;
+    await server.api.post('/auth/login', { email: user.email, password: 'Wrong-horse-1' });
+    expect(await stored()).toBe(outdated);
+    await server.api.login(user);
+    const fresh = await stored();
+    expect(fresh).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
+    await server.api.login(user);
+    expect(await stored()).toBe(fresh);
     await server.close();
   });
 

@@ -2,17 +2,18 @@ import { generateSync } from 'otplib';
 import { expect, vi } from 'vitest';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { TotpFactor } from '../../src/mfa/totp-factor.entity.js';
-import type { TestUser } from './api.js';
+import type { Answer, TestUser } from './api.js';
 import type { TestServer } from './server.js';
 
 /** Turns the second factor of a user on; the app's present code is good for one login. */
 export async function turnOnMfa(
   { api, app }: TestServer,
   user: TestUser,
+  enable: (body: object) => Promise<Answer> = (body) => api.post('/auth/mfa/enable', body, user.accessToken),
 ): Promise<{ code: string; recoveryCodes: string[] }> {
   const { secret } = (await api.post('/auth/mfa/setup', undefined, user.accessToken)).body.data as { secret: string };
   const code = generateSync({ secret });
-  const { status, body } = await api.post('/auth/mfa/enable', { secret, code }, user.accessToken);
+  const { status, body } = await enable({ secret, code });
   expect(status, JSON.stringify(body)).toBe(200);
   await app.get(UnitOfWork).run((tx) => tx.update(TotpFactor, { userId: user.id }, { lastStep: 1 }));
   return { code, recoveryCodes: body.data.recoveryCodes as string[] };
