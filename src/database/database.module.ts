@@ -17,7 +17,10 @@ export class DatabaseModule implements OnApplicationShutdown {
     @Inject(WRITER) private readonly writer: DataSource,
     @Inject(LOCK) private readonly lock: SqliteLock,
     private readonly unitOfWork: UnitOfWork,
-  ) {}
+    reader: DataSource,
+  ) {
+    unitOfWork.lendTo(reader);
+  }
 
   static forRoot(entities: DatabaseSettings['entities']): DynamicModule {
     const settings = (config: Config): DatabaseSettings => ({

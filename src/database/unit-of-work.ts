@@ -1,5 +1,5 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
-import { Inject, Injectable } from '@nestjs/common';
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 
 /** Injection token of the one connection that writes. Nothing but UnitOfWork and the database's own start uses it. */
@@ -23,6 +23,22 @@ export class UnitOfWorkOverError extends Error {
   }
 }
 
+/** A unit that waits for its turn. */
+interface Waiting {
+  /** Of whoever asked: a unit runs in that context, whoever's turn was before. */
+  context: AsyncResource;
+  work: (tx: EntityManager) => Promise<unknown>;
+  resolve: (value: unknown) => void;
+  reject: (reason: unknown) => void;
+}
+
+/** How a unit ended whose transaction is not committed yet. */
+type Ended = Waiting & { unit: Unit } & ({ value: unknown } | { cause: unknown });
+
+/** The most units that share one commit, and how long the first of them may wait for the last. */
+const GROUP_LIMIT = 64;
+const GROUP_MS = 10;
+
 /**
  * The only way to write: runs a function in one database transaction.
  *
@@ -30,12 +46,17 @@ export class UnitOfWorkOverError extends Error {
  * `save()` acknowledged to one request can land in another's open transaction and vanish with its rollback. Here one
  * connection writes, units take it one after the other in the order they asked, and nobody else can reach it.
  *
+ * Units that wait share one commit, which costs as much as many of them: each is a savepoint, so that one that fails
+ * takes nothing of the others with it, and each is settled only when all of them are on the disk.
+ *
  * Never await the network, a password hash or a timer inside a unit: every other writer waits for it.
  */
 @Injectable()
 export class UnitOfWork {
+  private readonly logger = new Logger(UnitOfWork.name);
   private readonly current = new AsyncLocalStorage<Unit | undefined>();
-  private lastTurn: Promise<unknown> = Promise.resolve();
+  private readonly waiting: Waiting[] = [];
+  private working: Promise<void> | undefined;
 
   constructor(@Inject(WRITER) private readonly writer: DataSource) {}
 
@@ -50,9 +71,11 @@ export class UnitOfWork {
   async run<T>(work: (tx: EntityManager) => Promise<T>): Promise<T> {
     const outer = this.current.getStore();
     if (outer) return this.join(outer, work);
-    const turn = this.lastTurn.then(() => this.execute(work));
-    this.lastTurn = turn.catch(() => undefined);
-    return turn;
+    return new Promise<T>((resolve, reject) => {
+      const context = new AsyncResource('UnitOfWork');
+      this.waiting.push({ context, work, resolve: resolve as (value: unknown) => void, reject });
+      this.working ??= this.workOff();
+    });
   }
 
   /** Runs `write` as the last thing before the current unit commits, in the order of the calls. */
@@ -60,7 +83,7 @@ export class UnitOfWork {
     this.require().beforeCommit.push(write);
   }
 
-  /** Calls `listener` once the current unit is committed; never when it rolls back. It must not throw. */
+  /** Calls `listener` once the current unit is committed; never when it rolls back. What it throws is logged. */
   afterCommit(listener: () => void): void {
     this.require().afterCommit.push(listener);
   }
@@ -70,9 +93,21 @@ export class UnitOfWork {
     return this.current.run(undefined, work);
   }
 
-  /** Resolves once every unit that has asked for its turn so far is over. */
+  /** Resolves once no unit runs and none waits. */
   async idle(): Promise<void> {
-    await this.lastTurn;
+    while (this.working) await this.working;
+  }
+
+  /**
+   * Lets whatever reads through another data source read inside of a unit what the unit has written, and what the units
+   * have that share its commit.
+   */
+  lendTo(reader: DataSource): void {
+    const createRunner = reader.createQueryRunner.bind(reader);
+    reader.createQueryRunner = (mode) => {
+      const unit = this.current.getStore();
+      return unit && !unit.over ? (unit.manager.queryRunner as QueryRunner) : createRunner(mode);
+    };
   }
 
   private require(): Unit {
@@ -92,8 +127,54 @@ export class UnitOfWork {
     }
   }
 
-  private async execute<T>(work: (tx: EntityManager) => Promise<T>): Promise<T> {
+  private async workOff(): Promise<void> {
+    // Everybody who asks in the same turn of the loop goes into the first group.
+    await Promise.resolve();
+    while (this.waiting.length > 0) await this.commitGroup();
+    this.working = undefined;
+  }
+
+  /** Runs the units that wait, and those that come meanwhile, in one transaction. */
+  private async commitGroup(): Promise<void> {
     const connection = this.writer.createQueryRunner();
+    const until = performance.now() + GROUP_MS;
+    const ended: Ended[] = [];
+    let failure: { cause: unknown } | undefined;
+    let current: Waiting | undefined;
+    try {
+      await connection.query('BEGIN');
+      do {
+        current = this.waiting.shift() as Waiting;
+        ended.push(await this.execute(current, connection));
+        current = undefined;
+      } while (this.waiting.length > 0 && ended.length < GROUP_LIMIT && performance.now() < until);
+      await connection.query('COMMIT');
+    } catch (cause) {
+      failure = { cause };
+      // Where not even the transaction began, the unit it was begun for must hear of it.
+      current ??= ended.length === 0 ? this.waiting.shift() : undefined;
+      current?.reject(cause);
+      await connection.query('ROLLBACK').catch(() => undefined);
+    }
+    for (const one of ended) this.settle(one, failure);
+  }
+
+  private settle(ended: Ended, failure: { cause: unknown } | undefined): void {
+    if ('cause' in ended) return ended.reject(ended.cause);
+    if (failure) return ended.reject(failure.cause);
+    // Outside of any unit, so that what the listeners start is not taken for work that outlived it.
+    for (const listener of ended.unit.afterCommit) {
+      try {
+        ended.context.runInAsyncScope(() => this.detached(listener));
+      } catch (error) {
+        // It is committed, whatever a listener makes of it.
+        this.logger.error({ msg: 'an after-commit listener failed', err: error });
+      }
+    }
+    ended.resolve(ended.value);
+  }
+
+  private async execute(waiting: Waiting, connection: QueryRunner): Promise<Ended> {
     const view = viewOf(connection);
     const unit: Unit = {
       manager: this.writer.createEntityManager(view.runner),
@@ -101,30 +182,29 @@ export class UnitOfWork {
       afterCommit: [],
       over: false,
     };
-    // The end is in the order that matters: nothing new starts, what has started is through, then the transaction ends.
+    // The end is in the order that matters: nothing new starts, what has started is through, then the savepoint ends.
     const close = async (): Promise<void> => {
       unit.over = true;
       await view.close();
     };
-    await connection.query('BEGIN');
-    let result: T;
+    await connection.query('SAVEPOINT unit');
     try {
-      result = await this.current.run(unit, async () => {
-        const value = await work(unit.manager);
+      const run = async (): Promise<unknown> => {
+        const result = await waiting.work(unit.manager);
         for (const write of unit.beforeCommit) await write(unit.manager);
-        return value;
-      });
+        return result;
+      };
+      const value = await waiting.context.runInAsyncScope(() => this.current.run(unit, run));
       await close();
       if (unit.failure) throw unit.failure.cause;
-      await connection.query('COMMIT');
-    } catch (error) {
+      await connection.query('RELEASE unit');
+      return { ...waiting, unit, value };
+    } catch (cause) {
       await close();
-      await connection.query('ROLLBACK');
-      throw error;
+      await connection.query('ROLLBACK TO unit');
+      await connection.query('RELEASE unit');
+      return { ...waiting, unit, cause };
     }
-    // Outside the unit, so that what the listeners start is not taken for work that outlived it.
-    this.detached(() => unit.afterCommit.forEach((listener) => listener()));
-    return result;
   }
 }
 

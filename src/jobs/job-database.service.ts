@@ -59,13 +59,17 @@ export class MemoryJobDatabase extends JobDatabase implements OnApplicationShutd
   }
 
   async enlist(write: (tx: EntityManager) => Promise<unknown>): Promise<void> {
+    let written: Promise<unknown> | undefined;
     await this.callers.run(async () => {
       this.callers.afterCommit(() => {
         // Detached: the caller may itself be called from a unit of this table, which is ending.
-        const written = this.units.detached(() => this.units.run(write));
-        written.catch((error: unknown) => this.logger.error({ msg: 'a job was lost', err: error }));
+        written = this.units
+          .detached(() => this.units.run(write))
+          .catch((error: unknown) => this.logger.error({ msg: 'a job was lost', err: error }));
       });
     });
+    // Inside of a unit that is not over nothing is written yet.
+    await written;
   }
 
   /** Not through the gate: whoever holds it may be waiting for the caller's. */

@@ -1,8 +1,10 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Logger } from '@nestjs/common';
 import { DataSource, EntitySchema } from 'typeorm';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { readerOptions, writerOptions } from '../../src/database/data-source-options.js';
 import { UnitOfWork, UnitOfWorkOverError } from '../../src/database/unit-of-work.js';
 
@@ -35,6 +37,7 @@ describe('UnitOfWork', () => {
     await writer.query('CREATE TABLE note (id integer PRIMARY KEY AUTOINCREMENT, text text NOT NULL)');
     reader = await new DataSource(readerOptions(settings)).initialize();
     unitOfWork = new UnitOfWork(writer);
+    unitOfWork.lendTo(reader);
   });
 
   afterEach(async () => {
@@ -135,6 +138,123 @@ describe('UnitOfWork', () => {
     held.open();
     await unit;
     expect(await texts()).toEqual(['soon']);
+  });
+
+  it('lets a unit read what it has written, through whatever it reads', async () => {
+    await unitOfWork.run(async (tx) => {
+      await tx.insert(Note, { text: 'mine' });
+      expect(await texts()).toEqual(['mine']);
+      expect(await reader.getRepository(Note).count()).toBe(1);
+      expect(await unitOfWork.detached(texts)).toEqual([]);
+    });
+    await expect(
+      unitOfWork.run(async () => {
+        await reader.getRepository(Note).save({ text: 'with the unit' });
+        throw new Error('no');
+      }),
+    ).rejects.toThrow('no');
+    expect(await texts()).toEqual(['mine']);
+  });
+
+  describe('sharing a commit', () => {
+    /** The statements that end a transaction. */
+    async function commitsOf(work: () => Promise<unknown>): Promise<string[]> {
+      const statements: string[] = [];
+      const runner = writer.createQueryRunner();
+      const query = runner.query.bind(runner);
+      const spy = vi.spyOn(runner, 'query').mockImplementation((...args) => {
+        if (/^(COMMIT|ROLLBACK$)/.test(args[0])) statements.push(args[0]);
+        return query(...args);
+      });
+      await work();
+      spy.mockRestore();
+      return statements;
+    }
+
+    it('units that wait go to the disk together, and are settled only then, in their order', async () => {
+      // A group waits for nobody longer than its time; on a busy machine that would be over here.
+      const clock = vi.spyOn(performance, 'now').mockReturnValue(0);
+      const settled: number[] = [];
+      let committed = false;
+      const commits = await commitsOf(() =>
+        Promise.all(
+          Array.from({ length: 40 }, async (_, n) => {
+            await unitOfWork.run(async (tx) => {
+              unitOfWork.afterCommit(() => (committed = true));
+              await tx.insert(Note, { text: `${n}` });
+              expect(committed).toBe(false);
+            });
+            settled.push(n);
+          }),
+        ),
+      );
+      clock.mockRestore();
+      expect(commits).toEqual(['COMMIT']);
+      expect(settled).toEqual(Array.from({ length: 40 }, (_, n) => n));
+      expect(await texts()).toHaveLength(40);
+    });
+
+    it('a unit that fails, wherever, takes nothing of the others with it', async () => {
+      const fails = new Set([0, 3, 7, 8, 15]);
+      const outcomes = await Promise.allSettled(
+        Array.from({ length: 16 }, (_, n) =>
+          unitOfWork.run(async (tx) => {
+            await tx.insert(Note, { text: `a${n}` });
+            await tx.transaction(async (inner) => inner.insert(Note, { text: `b${n}` }));
+            if (!fails.has(n)) return;
+            if (n % 2 === 0) throw new Error(`unit ${n}`);
+            await tx.query('INSERT INTO nowhere VALUES (1)');
+          }),
+        ),
+      );
+      expect(outcomes.map(({ status }) => status === 'rejected')).toEqual(outcomes.map((_, n) => fails.has(n)));
+      const kept = outcomes.flatMap((_, n) => (fails.has(n) ? [] : [`a${n}`, `b${n}`]));
+      expect(await texts()).toEqual(kept);
+    });
+
+    it('each sees what those before it have written, and runs in the context of who asked', async () => {
+      const asker = new AsyncLocalStorage<string>();
+      const seen: unknown[] = [];
+      const unit = (name: string) =>
+        asker.run(name, () =>
+          unitOfWork.run(async (tx) => {
+            seen.push([name, asker.getStore(), await texts()]);
+            unitOfWork.afterCommit(() => seen.push(`committed ${asker.getStore()}`));
+            await tx.insert(Note, { text: name });
+          }),
+        );
+      await Promise.all([unit('one'), unit('two')]);
+      expect(seen).toEqual([['one', 'one', []], ['two', 'two', ['one']], 'committed one', 'committed two']);
+    });
+
+    it('a commit that the database refuses is a refusal to all who shared it, and to nobody else', async () => {
+      await writer.query('CREATE TABLE child (note integer REFERENCES note (id) DEFERRABLE INITIALLY DEFERRED)');
+      const outcomes = await Promise.allSettled([
+        add('innocent'),
+        unitOfWork.run((tx) => tx.query('INSERT INTO child (note) VALUES (42)')),
+      ]);
+      expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+      await add('next');
+      expect(await texts()).toEqual(['next']);
+    });
+
+    it('an after-commit listener that throws harms neither its unit nor the others', async () => {
+      const logged = vi.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+      const calls: string[] = [];
+      const unit = (name: string) =>
+        unitOfWork.run(async (tx) => {
+          await tx.insert(Note, { text: name });
+          unitOfWork.afterCommit(() => {
+            throw new Error('listener');
+          });
+          unitOfWork.afterCommit(() => calls.push(name));
+        });
+      await Promise.all([unit('one'), unit('two')]);
+      expect(logged).toHaveBeenCalledTimes(2);
+      logged.mockRestore();
+      expect(calls).toEqual(['one', 'two']);
+      expect(await texts()).toEqual(['one', 'two']);
+    });
   });
 
   it('lets nobody write outside of a unit', async () => {
