@@ -17,7 +17,6 @@ import { isRawKey, newRawKey, SHOWN_LENGTH } from './raw-key.js';
 const DAY_MS = 86_400_000;
 /** How exactly the last use of a key is kept: writing it down with every request would cost more than the request. */
 const LAST_USE_MS = 60_000;
-const MAX_KEYS = 50;
 
 /** What an owner says of a new key. */
 export interface NewApiKey {
@@ -66,8 +65,9 @@ export class ApiKeysService implements OnModuleInit {
       createdAt: now,
     });
     await this.unitOfWork.run(async (tx) => {
-      if ((await tx.countBy(ApiKey, { userId })) >= MAX_KEYS) {
-        const message = `An account has at most ${MAX_KEYS} keys: revoke one first`;
+      const { API_KEYS_MAX_PER_USER: max } = this.config;
+      if (max > 0 && (await tx.countBy(ApiKey, { userId })) >= max) {
+        const message = `An account has at most ${max} keys: revoke one first`;
         throw new AppError('CONFLICT', message, [{ code: 'KEYS_TOO_MANY', message }]);
       }
       await tx.insert(ApiKey, key);

@@ -1,3 +1,4 @@
+import { createSecretKey } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
 import { z } from 'zod';
@@ -17,6 +18,9 @@ const TYPE = 'at+jwt';
 const MFA_TYPE = 'mfa+jwt';
 const MFA_LIFETIME_SECONDS = 300;
 
+/** How many verified tokens are remembered, at some 500 bytes each. */
+const MAX_VERIFIED = 20_000;
+
 const mfaClaims = z.object({ sub: z.uuid(), pwd: z.string() });
 const claims = z.object({ sub: z.uuid(), sid: z.uuid(), exp: z.number() });
 
@@ -31,11 +35,19 @@ export interface AccessTokenClaims {
 /** Signs and verifies access tokens: HS256 JWTs that name the account and the session. */
 @Injectable()
 export class AccessTokensService {
+  private readonly keys: readonly [Secret, ...Secret[]];
+  /** Tokens that were found good: a signature that holds, holds until the token expires. */
+  private readonly verified = new Map<string, AccessTokenClaims>();
+
   constructor(
     private readonly jwt: JwtService,
     private readonly config: Config,
-    @Inject(JWT_KEYS) private readonly keys: readonly [string, ...string[]],
-  ) {}
+    @Inject(JWT_KEYS) secrets: readonly [string, ...string[]],
+  ) {
+    const [signing, ...others] = secrets;
+    // Made once: from a string the library would try a public key first, for every token.
+    this.keys = [keyFrom(signing), ...others.map(keyFrom)];
+  }
 
   /** Signs a token for a session. */
   sign(userId: string, sessionId: string): string {
@@ -44,8 +56,13 @@ export class AccessTokensService {
 
   /** @throws AppError UNAUTHORIZED for anything that is not a valid access token of this service. */
   verify(token: string): AccessTokenClaims {
+    const known = this.verified.get(token);
+    if (known && known.expiresAt > Date.now()) return known;
     const { sub, sid, exp } = this.verifyAs(TYPE, token, claims);
-    return { userId: sub, sessionId: sid, expiresAt: exp * 1000 };
+    const verified = { userId: sub, sessionId: sid, expiresAt: exp * 1000 };
+    if (this.verified.size >= MAX_VERIFIED) this.verified.clear();
+    this.verified.set(token, verified);
+    return verified;
   }
 
   /**
@@ -79,7 +96,7 @@ export class AccessTokensService {
     throw new AppError('UNAUTHORIZED', 'The token is not valid or has expired');
   }
 
-  private tryKey(token: string, secret: string): { header: { typ?: string }; payload: unknown } | undefined {
+  private tryKey(token: string, secret: Secret): { header: { typ?: string }; payload: unknown } | undefined {
     try {
       const expected = { issuer: ISSUER, audience: AUDIENCE };
       return this.jwt.verify(token, { secret, algorithms: ['HS256'], ...expected, complete: true });
@@ -88,4 +105,11 @@ export class AccessTokensService {
       return undefined;
     }
   }
+}
+
+/** What the library takes for a key; its own type leaves a KeyObject out. */
+type Secret = Buffer;
+
+function keyFrom(secret: string): Secret {
+  return createSecretKey(secret, 'utf8') as unknown as Secret;
 }

@@ -177,6 +177,9 @@ export const envSchema = z.object({
   PASSWORD_HISTORY: integer(0, 24)
     .default(5)
     .meta(meta('how many of its last passwords an account may not use again; 0 is off', '5')),
+  API_KEYS_MAX_PER_USER: integer(0, 1_000_000)
+    .default(0)
+    .meta(meta('API keys an account may have; 0 is no limit', '50')),
   LOCKOUT_MAX_ATTEMPTS: integer(0, 1000)
     .default(5)
     .meta(meta('failed logins in a row that lock an account; 0 is off', '5')),

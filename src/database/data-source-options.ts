@@ -25,6 +25,9 @@ const migrations = [
   Tracing1795500000008,
 ];
 
+/** How many prepared statements each connection keeps: more than there are. */
+const STATEMENTS = 500;
+
 /** Where the database is and how it is opened. */
 export interface DatabaseSettings {
   file: string;
@@ -44,6 +47,7 @@ export function writerOptions({ file, synchronous, entities }: DatabaseSettings)
     entities,
     migrations,
     migrationsTransactionMode: 'each',
+    statementCacheSize: STATEMENTS,
     prepareDatabase: (database: Database) => {
       database.pragma('journal_mode = WAL');
       database.pragma(`synchronous = ${synchronous}`);
@@ -63,6 +67,7 @@ export function readerOptions({ file, entities }: DatabaseSettings): DataSourceO
     type: 'better-sqlite3',
     database: file,
     entities,
+    statementCacheSize: STATEMENTS,
     prepareDatabase: (database: Database) => {
       database.pragma('query_only = ON');
     },

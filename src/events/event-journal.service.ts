@@ -1,14 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import {
-  LessThan,
-  LessThanOrEqual,
-  MoreThan,
-  In,
-  type EntityManager,
-  type QueryDeepPartialEntity,
-  type Repository,
-} from 'typeorm';
+import { LessThan, LessThanOrEqual, MoreThan, In, type EntityManager, type Repository } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import { currentRequestContext } from '../common/request-context.js';
 import { SecretCipher } from '../database/secret-cipher.service.js';
@@ -18,6 +10,7 @@ import { createAct } from './audited-acts.js';
 import type { DomainEvent, EventOrigin, JournalEntry } from './domain-event.js';
 import { EventRow } from './event.entity.js';
 import { parseEventId } from './event-id.js';
+import { RecentEvents } from './recent-events.js';
 
 /** What to read from the journal. */
 export interface JournalQuery {
@@ -39,12 +32,25 @@ export interface CursorPosition {
   complete: boolean;
 }
 
+/** What the newest events in memory may weigh. */
+const RECENT_BYTES = 16 * 1024 * 1024;
+
+const LAST_HASH = 'SELECT hash FROM events ORDER BY seq DESC LIMIT 1';
+const COLUMNS = [
+  ...(['id', 'type', 'subject', 'timestamp', 'payload', 'published', 'outcome', 'details'] as const),
+  ...(['requestId', 'actorId', 'sessionId', 'ip', 'userAgent', 'previousHash', 'hash'] as const),
+] as const;
+/** Written with every event: building the same statement anew would cost ten times what running it does. */
+const INSERT = `INSERT INTO events (${COLUMNS.map((name) => `"${name}"`).join()})
+  VALUES (${COLUMNS.map(() => '?').join()}) RETURNING seq`;
+
 const NO_ORIGIN: EventOrigin = { requestId: null, actorId: null, sessionId: null, ip: null, userAgent: null };
 
 /** The table of all events, in the order of their commits. */
 @Injectable()
 export class EventJournal {
   private readonly listeners = new Set<() => void>();
+  private readonly recent = new RecentEvents(RECENT_BYTES);
   private readonly chainKey: Buffer;
 
   constructor(
@@ -61,8 +67,14 @@ export class EventJournal {
    */
   async append(entry: JournalEntry): Promise<void> {
     await this.unitOfWork.run(() => {
-      this.unitOfWork.beforeCommit((tx) => this.insert(tx, entry));
-      if (entry.published) this.unitOfWork.afterCommit(() => this.listeners.forEach((listener) => listener()));
+      this.unitOfWork.beforeCommit(async (tx) => {
+        const row = await this.insert(tx, entry);
+        if (!row.published) return;
+        this.unitOfWork.afterCommit(() => {
+          this.recent.push(toEvent(row));
+          this.listeners.forEach((listener) => listener());
+        });
+      });
       return Promise.resolve();
     });
   }
@@ -73,20 +85,24 @@ export class EventJournal {
   }
 
   /** Adds a row to the end of the chain. */
-  private async insert(tx: EntityManager, entry: JournalEntry): Promise<void> {
+  private async insert(tx: EntityManager, entry: JournalEntry): Promise<EventRow> {
     // Asked at the end of the unit: a login or a registration knows its session only then.
     const origin = { ...NO_ORIGIN, ...currentRequestContext() };
     const { requestId, actorId, sessionId, ip, userAgent } = origin;
     const row = { ...entry, requestId, actorId, sessionId, ip, userAgent };
-    const sql = 'SELECT hash FROM events ORDER BY seq DESC LIMIT 1';
-    const [last] = await tx.query<{ hash: string | null }[]>(sql);
+    const [last] = await tx.query<{ hash: string | null }[]>(LAST_HASH);
     const previousHash = last?.hash ?? GENESIS;
     const hash = chainHash(this.chainKey, previousHash, row);
-    await tx.insert(EventRow, tx.create(EventRow, { ...row, previousHash, hash }) as QueryDeepPartialEntity<EventRow>);
+    const values = COLUMNS.map((name) => toColumn({ ...row, previousHash, hash }[name]));
+    const [{ seq }] = await tx.query<[{ seq: number }]>(INSERT, values);
+    return { ...row, seq, previousHash, hash };
   }
 
   /** Reads events in `seq` order. */
-  async read({ afterSeq, throughSeq, types, subjects, limit }: JournalQuery): Promise<DomainEvent[]> {
+  async read(wanted: JournalQuery): Promise<DomainEvent[]> {
+    const recent = this.recent.read(wanted);
+    if (recent) return recent;
+    const { afterSeq, throughSeq, types, subjects, limit } = wanted;
     const query = this.rows.createQueryBuilder('event').where({ published: true, seq: MoreThan(afterSeq) });
     if (throughSeq !== undefined) query.andWhere({ seq: LessThanOrEqual(throughSeq) });
     if (types) query.andWhere({ type: In([...types]) });
@@ -103,6 +119,7 @@ export class EventJournal {
 
   /** Returns the `seq` of the newest committed event, 0 for a journal without one. */
   async head(): Promise<number> {
+    if (this.recent.newest) return this.recent.newest.seq;
     const [row] = await this.rows.find({
       select: { seq: true },
       where: { published: true },
@@ -173,12 +190,18 @@ export class EventJournal {
       const last = await tx.findOne(EventRow, { where: { seq: LessThan(bound) }, order: { seq: 'DESC' } });
       if (!last) return 0;
       const { affected } = await tx.delete(EventRow, { seq: LessThan(bound) });
+      this.unitOfWork.afterCommit(() => this.recent.removeThrough(bound - 1));
       // Anchors the chain at the first row kept.
       const details = { removed: affected, lastId: last.id, lastHash: last.hash };
       await this.append(createAct('journal.trimmed', { subject: 'journal', details }));
       return affected ?? 0;
     });
   }
+}
+
+/** What the table holds of a value: JSON of an object, everything else as it is. */
+function toColumn(value: unknown): unknown {
+  return typeof value === 'object' && value !== null ? JSON.stringify(value) : value;
 }
 
 function toEvent(row: EventRow): DomainEvent {

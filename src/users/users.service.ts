@@ -22,6 +22,13 @@ export interface ProfileChanges {
   currentPassword?: string | undefined;
 }
 
+/** What an account's owner sees of it. Times are epoch milliseconds. */
+export type Profile = Pick<User, 'id' | 'email' | 'role' | 'emailVerified' | 'mfaEnabled' | 'createdAt' | 'updatedAt'>;
+
+/** Asked so often that building the same query anew would cost more than running it. */
+const PROFILE = `
+  SELECT id, email, role, "emailVerified", "mfaEnabled", "createdAt", "updatedAt" FROM users WHERE id = ?`;
+
 /** Owns the accounts and publishes what happens to them. */
 @Injectable()
 export class UsersService {
@@ -77,6 +84,13 @@ export class UsersService {
     return user;
   }
 
+  /** Returns what an account's owner sees of it. @throws AppError NOT_FOUND */
+  async profile(id: string): Promise<Profile> {
+    const [row] = await this.users.query<Profile[]>(PROFILE, [id]);
+    if (!row) throw new AppError('NOT_FOUND', 'There is no such account');
+    return { ...row, emailVerified: Boolean(row.emailVerified), mfaEnabled: Boolean(row.mfaEnabled) };
+  }
+
   /** Returns the account of an id or an address, or undefined. */
   async find(who: { id: string } | { email: string }): Promise<User | undefined> {
     return (await this.users.findOneBy(who)) ?? undefined;
@@ -100,10 +114,10 @@ export class UsersService {
    * @throws AppError VALIDATION without `currentPassword`, UNAUTHORIZED for a wrong one, BAD_REQUEST when the new
    * password breaks the policy, CONFLICT when the address is taken.
    */
-  async changeOwn(id: string, sessionId: string, { email, password, currentPassword }: ProfileChanges): Promise<User> {
+  async changeOwn(id: string, sessionId: string, { email, password, currentPassword }: ProfileChanges): Promise<void> {
     const hashes =
       password === undefined ? undefined : await this.hashReplacement(id, password, email, currentPassword);
-    return this.unitOfWork.run(async (tx) => {
+    await this.unitOfWork.run(async (tx) => {
       // Asked again here: another request may have ended this session while the hash was made.
       const session = await tx.findOne(Session, { where: { id: sessionId, userId: id }, relations: { user: true } });
       if (!session) throw new AppError('UNAUTHORIZED', 'Authentication required');
@@ -129,7 +143,6 @@ export class UsersService {
         const data = { at: new Date(updatedAt).toISOString(), ip: currentRequestContext()?.ip ?? null };
         await this.queue.submit('mail.send', { to: user.email, template: 'email-changed', data }, { eventId });
       }
-      return tx.findOneByOrFail(User, { id });
     });
   }
 
