@@ -93,8 +93,7 @@ export class AdminUsersController {
   @Post(':id/unlock')
   @HttpCode(200)
   async unlock(@Param('id') id: string): Promise<AccountView> {
-    const { email } = await this.users.get(id);
-    await this.lockouts.unlock(email);
+    await this.lockouts.unlock(await this.users.get(id));
     return this.one(id);
   }
 

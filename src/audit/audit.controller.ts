@@ -16,7 +16,7 @@ const time = z.union(
   [
     z
       .string()
-      .regex(/^\d{1,15}$/)
+      .regex(/^\d{1,14}$/)
       .transform((ms) => new Date(Number(ms)).toISOString()),
     z.iso.datetime({ offset: true }).transform((text) => new Date(text).toISOString()),
   ],

@@ -1,8 +1,9 @@
 import 'reflect-metadata';
+import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { loadProcessConfig } from '../config/config.js';
 import { openReader } from '../database/open-reader.js';
-import { SecretCipher } from '../database/secret-cipher.service.js';
+import { keptKeyFile, SecretCipher } from '../database/secret-cipher.service.js';
 import { chainKeyFrom } from '../events/audit-chain.js';
 import { verifyTrail } from '../events/audit-trail.service.js';
 import { EventRow } from '../events/event.entity.js';
@@ -16,18 +17,27 @@ import { EventRow } from '../events/event.entity.js';
  */
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: { head: { type: 'string' } } });
+  const [id, hash] = /^([\w-]+):([\w-]+)$/.exec(values.head ?? '')?.slice(1) ?? [];
+  if (values.head !== undefined && hash === undefined)
+    throw new Error('--head is not ID:HASH, as an earlier run printed it');
   const config = loadProcessConfig();
   const { file } = config.DATABASE_URL;
+  // Made anew here, a key would only say that everything was changed.
+  if (!config.DATA_KEY && !existsSync(keptKeyFile(file)))
+    throw new Error('DATA_KEY is not set: give the one of the service');
   const source = await openReader({ file, synchronous: config.SQLITE_SYNCHRONOUS, entities: [EventRow] });
   try {
     const rows = source.getRepository(EventRow);
-    const { count, head, broken } = await verifyTrail(rows, chainKeyFrom(new SecretCipher(config)));
+    const { count, head, broken } = await verifyTrail(source, chainKeyFrom(new SecretCipher(config)));
     if (broken) {
       say(`BROKEN at row ${broken.seq}${broken.id === null ? '' : `, ${broken.id}`}: ${broken.reason}.`);
-      say(`The ${count} rows before it hold.`);
+      say(
+        count > 0
+          ? `The ${count} rows before it hold.`
+          : 'Either that, or DATA_KEY is not the one it was written under.',
+      );
       return 1;
     }
-    const [id, hash] = values.head?.split(':') ?? [];
     if (id !== undefined && !(await rows.existsBy({ id, hash: hash ?? '' }))) {
       say(
         `BROKEN: ${id} is not in the trail with that hash: it was changed, or removed (by retention, if it was old).`,

@@ -7,6 +7,11 @@ const ALGORITHM = 'aes-256-gcm';
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 
+/** Where the key of development is kept, beside the database. */
+export function keptKeyFile(databaseFile: string): string {
+  return `${databaseFile}.data-key`;
+}
+
 /**
  * Encrypts secrets that must be stored and read again (AES-256-GCM, NIST SP 800-38D) under `DATA_KEY`.
  *
@@ -19,7 +24,7 @@ export class SecretCipher {
   constructor(config: Config) {
     const text =
       config.DATA_KEY ??
-      keptSecret(`${config.DATABASE_URL.file}.data-key`, 32, (file) =>
+      keptSecret(keptKeyFile(config.DATABASE_URL.file), 32, (file) =>
         new Logger(SecretCipher.name).warn(`DATA_KEY is not set: made a random one for development, kept in ${file}`),
       );
     this.key = Buffer.from(text, 'base64');

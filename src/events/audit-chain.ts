@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { createHmac } from 'node:crypto';
 import type { SecretCipher } from '../database/secret-cipher.service.js';
 import type { ActType } from './audited-acts.js';
@@ -6,8 +7,8 @@ import type { EventRow } from './event.entity.js';
 /** What the first row of all names as the hash before it. */
 export const GENESIS = 'herald audit chain';
 
-/** What a row's hash covers: everything but its place, which the chain itself gives. */
-type ChainedRow = Omit<EventRow, 'seq' | 'previousHash' | 'hash'>;
+/** What a row's hash covers: everything, and the hash of the row before. */
+type ChainedRow = Omit<EventRow, 'previousHash' | 'hash'>;
 
 /** Returns the key of the chain, made from `DATA_KEY`. */
 export function chainKeyFrom(cipher: SecretCipher): Buffer {
@@ -20,9 +21,9 @@ export function chainKeyFrom(cipher: SecretCipher): Buffer {
  * Keyed, so that whoever can write the database, but does not hold `DATA_KEY`, cannot make a chain that holds.
  */
 export function chainHash(key: Buffer, previousHash: string, row: ChainedRow): string {
-  const { id, type, subject, timestamp, payload, published, outcome, details } = row;
+  const { seq, id, type, subject, timestamp, payload, published, outcome, details } = row;
   const { requestId, actorId, sessionId, ip, userAgent } = row;
-  const about = [id, type, subject, timestamp, payload, published, outcome, details];
+  const about = [seq, id, type, subject, timestamp, payload, published, outcome, details];
   const covered = JSON.stringify([previousHash, ...about, requestId, actorId, sessionId, ip, userAgent]);
   return createHmac('sha256', key).update(covered).digest('base64url');
 }
@@ -69,9 +70,11 @@ export async function verifyChain(
       if (row.hash !== null) report.head = { id: row.id, hash: row.hash };
       if (row.type === TRIMMED) trimmedTo = row.details?.['lastHash'];
     }
+    // The driver answers at once: without a pause nobody else would be served until the end.
+    await setImmediate();
   }
   // What was before the first row is gone: by retention, which says so further down the chain, or by another hand.
-  if (first && first.hash !== null && first.previousHash !== GENESIS && first.previousHash !== trimmedTo) {
+  if (first && first.hash !== null && first.seq > 1 && first.previousHash !== (trimmedTo ?? GENESIS)) {
     const reason = 'rows before it are gone, and it was not retention that removed them';
     return { ...report, broken: { seq: first.seq, id: first.id, reason } };
   }
@@ -81,15 +84,18 @@ export async function verifyChain(
 }
 
 const TRIMMED: ActType = 'journal.trimmed';
+const CHAINED: ActType = 'journal.chained';
 
 function reasonAgainst(key: Buffer, row: EventRow, before: EventRow | undefined): string | undefined {
-  const { hash, previousHash } = row;
-  if (hash === null || previousHash === null) {
-    // Older than the chain, unless something chained came before it.
-    return before && before.hash !== null ? 'it has no hash' : undefined;
-  }
-  if (before && previousHash !== (before.hash ?? GENESIS)) {
-    return 'it does not follow the row before it: rows are missing, added or out of order here';
-  }
-  return chainHash(key, previousHash, row) === hash ? undefined : 'it was changed';
+  const { seq, hash, previousHash, type, details } = row;
+  // Older than the chain, unless something chained came before it.
+  if (hash === null || previousHash === null) return before && before.hash !== null ? 'it has no hash' : undefined;
+  const missing = 'it does not follow the row before it: rows are missing, added or out of order here';
+  if (before && seq !== before.seq + 1) return missing;
+  if (before && before.hash !== null && previousHash !== before.hash) return missing;
+  if (chainHash(key, previousHash, row) !== hash) return 'it was changed';
+  // Rows without a hash are older than the chain only where the chain says that it begins behind them.
+  const begins = type === CHAINED && details?.['after'] === seq - 1;
+  if (before?.hash === null && !begins) return 'the rows before it have lost their hashes';
+  return previousHash === GENESIS && seq > 1 && !begins ? 'everything before it is gone' : undefined;
 }

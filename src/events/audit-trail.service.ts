@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import { In, LessThan, MoreThan, type Repository } from 'typeorm';
+import { DataSource, In, LessThan, MoreThan, type DataSourceOptions, type Repository } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import { SecretCipher } from '../database/secret-cipher.service.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
@@ -9,7 +9,7 @@ import { createAct, type Act, type ActType } from './audited-acts.js';
 import { EventRow } from './event.entity.js';
 import { EventJournal } from './event-journal.service.js';
 
-const VERIFICATION_PAGE = 500;
+const VERIFICATION_PAGE = 200;
 
 /** Which rows to list; undefined for any. */
 export interface AuditQuery {
@@ -30,6 +30,7 @@ export interface AuditQuery {
 @Injectable()
 export class AuditTrail {
   private readonly logger = new Logger(AuditTrail.name);
+  private verifying: Promise<ChainReport> | undefined;
 
   constructor(
     @InjectRepository(EventRow) private readonly rows: Repository<EventRow>,
@@ -65,9 +66,21 @@ export class AuditTrail {
     return query.getMany();
   }
 
-  /** Follows the chain from the oldest row that is kept to the newest. */
-  verify(): Promise<ChainReport> {
-    return verifyTrail(this.rows, chainKeyFrom(this.cipher));
+  /** Follows the chain from the oldest row that is kept to the newest; whoever asks meanwhile gets the same answer. */
+  async verify(): Promise<ChainReport> {
+    this.verifying ??= this.verifySnapshot().finally(() => (this.verifying = undefined));
+    return this.verifying;
+  }
+
+  private async verifySnapshot(): Promise<ChainReport> {
+    // A connection of its own: a snapshot lasts as long as its transaction.
+    const { options } = this.rows.manager.connection;
+    const source = await new DataSource({ ...options, entities: [EventRow] } as DataSourceOptions).initialize();
+    try {
+      return await verifyTrail(source, chainKeyFrom(this.cipher));
+    } finally {
+      await source.destroy();
+    }
   }
 
   private async seqOf(id: string): Promise<number> {
@@ -78,11 +91,11 @@ export class AuditTrail {
   }
 }
 
-/** Follows the chain in a database, from the oldest row that is kept to the newest. */
-export async function verifyTrail(rows: Repository<EventRow>, key: Buffer): Promise<ChainReport> {
-  // Asked first: more may come while the rows are read.
-  const sql = `SELECT seq FROM sqlite_sequence WHERE name = 'events'`;
-  const [sequence] = await rows.query<{ seq: number }[]>(sql);
+/** Follows the chain in a database that nobody else reads through, as it stands in this moment. */
+export async function verifyTrail(source: DataSource, key: Buffer): Promise<ChainReport> {
+  const rows = source.getRepository(EventRow);
+  await source.query('BEGIN');
+  const [sequence] = await source.query<{ seq: number }[]>(`SELECT seq FROM sqlite_sequence WHERE name = 'events'`);
   return verifyChain(key, sequence?.seq ?? 0, (afterSeq) =>
     rows.find({ where: { seq: MoreThan(afterSeq) }, order: { seq: 'ASC' }, take: VERIFICATION_PAGE }),
   );

@@ -23,6 +23,7 @@ export const auditedActs = {
   'password.reset_requested': 'Somebody asked for a token to reset a password.',
   'email.verification_requested': 'A new token to verify an address was asked for.',
   'mfa.setup_started': 'The setup of a second factor was begun.',
+  'journal.chained': 'The chain of hashes begins here; rows through `after` are older than it.',
   'journal.trimmed': 'Retention removed the oldest rows; `lastHash` is the hash of the last one removed.',
 } as const;
 

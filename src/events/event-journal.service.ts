@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { LessThan, LessThanOrEqual, MoreThan, In, type EntityManager, type Repository } from 'typeorm';
 import { AppError } from '../common/app-error.js';
@@ -35,23 +35,28 @@ export interface CursorPosition {
 /** What the newest events in memory may weigh. */
 const RECENT_BYTES = 16 * 1024 * 1024;
 
-const LAST_HASH = 'SELECT hash FROM events ORDER BY seq DESC LIMIT 1';
+const LAST = 'SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1';
+/** The highest `seq` there ever was, also if its row is gone. */
+const TOP = `SELECT MAX(seq) AS top FROM sqlite_sequence WHERE name = 'events'`;
 const COLUMNS = [
-  ...(['id', 'type', 'subject', 'timestamp', 'payload', 'published', 'outcome', 'details'] as const),
+  ...(['seq', 'id', 'type', 'subject', 'timestamp', 'payload', 'published', 'outcome', 'details'] as const),
   ...(['requestId', 'actorId', 'sessionId', 'ip', 'userAgent', 'previousHash', 'hash'] as const),
 ] as const;
 /** Written with every event: building the same statement anew would cost ten times what running it does. */
 const INSERT = `INSERT INTO events (${COLUMNS.map((name) => `"${name}"`).join()})
-  VALUES (${COLUMNS.map(() => '?').join()}) RETURNING seq`;
+  VALUES (${COLUMNS.map(() => '?').join()})`;
 
 const NO_ORIGIN: EventOrigin = { requestId: null, actorId: null, sessionId: null, ip: null, userAgent: null };
 
 /** The table of all events, in the order of their commits. */
 @Injectable()
-export class EventJournal {
+export class EventJournal implements OnModuleInit {
+  private readonly logger = new Logger(EventJournal.name);
   private readonly listeners = new Set<() => void>();
   private readonly recent = new RecentEvents(RECENT_BYTES);
   private readonly chainKey: Buffer;
+  /** The newest row that this process has committed. */
+  private written: EventRow | undefined;
 
   constructor(
     @InjectRepository(EventRow) private readonly rows: Repository<EventRow>,
@@ -59,6 +64,13 @@ export class EventJournal {
     cipher: SecretCipher,
   ) {
     this.chainKey = chainKeyFrom(cipher);
+  }
+
+  /** Begins the chain behind the rows of a database that is older than it. */
+  async onModuleInit(): Promise<void> {
+    const [last] = await this.rows.find({ select: { seq: true, hash: true }, order: { seq: 'DESC' }, take: 1 });
+    if (!last || last.hash !== null) return;
+    await this.append(createAct('journal.chained', { subject: 'journal', details: { after: last.seq } }));
   }
 
   /**
@@ -89,13 +101,30 @@ export class EventJournal {
     // Asked at the end of the unit: a login or a registration knows its session only then.
     const origin = { ...NO_ORIGIN, ...currentRequestContext() };
     const { requestId, actorId, sessionId, ip, userAgent } = origin;
-    const row = { ...entry, requestId, actorId, sessionId, ip, userAgent };
-    const [last] = await tx.query<{ hash: string | null }[]>(LAST_HASH);
-    const previousHash = last?.hash ?? GENESIS;
+    const before = await this.lastRow(tx);
+    const row = { ...entry, seq: before.seq + 1, requestId, actorId, sessionId, ip, userAgent };
+    const previousHash = before.hash ?? GENESIS;
     const hash = chainHash(this.chainKey, previousHash, row);
-    const values = COLUMNS.map((name) => toColumn({ ...row, previousHash, hash }[name]));
-    const [{ seq }] = await tx.query<[{ seq: number }]>(INSERT, values);
-    return { ...row, seq, previousHash, hash };
+    const complete = { ...row, previousHash, hash };
+    await tx.query(
+      INSERT,
+      COLUMNS.map((name) => toColumn(complete[name])),
+    );
+    this.unitOfWork.afterCommit(() => (this.written = complete));
+    return complete;
+  }
+
+  /** Returns the row that the next one is chained to. */
+  private async lastRow(tx: EntityManager): Promise<{ seq: number; hash: string | null }> {
+    const [{ top }] = await tx.query<[{ top: number | null }]>(TOP);
+    const [last] = await tx.query<{ seq: number; hash: string | null }[]>(LAST);
+    const { written } = this;
+    // What this process has committed must still be there; past it come the rows of this transaction.
+    const isTouched = written && (last?.seq ?? 0) <= written.seq && last?.hash !== written.hash;
+    if (!isTouched) return { seq: top ?? 0, hash: last?.hash ?? null };
+    this.logger.error({ msg: 'the newest rows of the audit trail were changed by another hand', eventId: written.id });
+    // Chained to what was there, so that the verification finds the place.
+    return { seq: Math.max(top ?? 0, written.seq), hash: written.hash };
   }
 
   /** Reads events in `seq` order. */

@@ -42,8 +42,8 @@ export class EventTraces {
     const { type, timestamp, payload, outcome, hash } = row;
     const { requestId, actorId, sessionId, ip, userAgent } = row;
     const isAdmin = viewer.role === 'admin';
-    // Where an admin sat who changed an account is not its owner's to know.
-    const isOwn = isAdmin || actorId === null || actorId === viewer.userId;
+    // Where somebody else sat who did something to an account is not its owner's to know.
+    const isOwn = isAdmin || actorId === viewer.userId;
     const trace: EventTrace = {
       event: { id, type, timestamp, payload },
       request: isOwn ? { requestId, actorId, sessionId, ip, userAgent } : null,

@@ -44,7 +44,8 @@ export class EventsController {
     return toEnvelope(event);
   }
 
-  /** Everything that happened to one event. */
+  /** Everything that happened to one event; more than `events:read` lets a key see. */
+  @AllowScope('audit:read')
   @Get(':id/trace')
   trace(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<EventTrace> {
     return this.traces.of(id, principal);

@@ -201,7 +201,8 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
   /**
    * After a change of address or role: what the account's connections may see is decided anew, from the very next event.
    *
-   * Who the account is now is not known in this moment, so the connection goes on by reading the journal, which asks.
+   * Who the account is now is not known in this moment, so the connection goes on by reading the journal, which asks. Of
+   * several changes at once the last one decides.
    */
   private rescope(userId: string, seq: number): void {
     for (const connection of this.connections) {

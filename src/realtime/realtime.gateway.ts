@@ -109,8 +109,9 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
     const connection = connectionOf(client);
     const filters = checkFilters(message.events);
     const { lastEventId } = message;
-    await connection.settled;
     const position = lastEventId === undefined ? undefined : await this.journal.locate(lastEventId, 'lastEventId');
+    // Last, so that nothing comes between it and the subscription.
+    await connection.settled;
     // Answered here and not by returning, so that no event comes before the confirmation, nor a live one before `replayed`.
     const events = [...new Set([...connection.filters.keys(), ...filters])];
     connection.answer({ type: 'subscribed', events, ...requestIdOf(message) });

@@ -1,11 +1,12 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import { bigint } from '../database/columns.js';
 
-/** Failed logins of an email address since its last success, whether or not an account has it. */
+/** Failures in a row: logins of an email address, whether or not an account has it, or proofs inside an account's sessions. */
 @Entity('lockouts')
 export class Lockout {
+  /** The email address, or the id of the account. */
   @PrimaryColumn({ type: 'text' })
-  email: string;
+  subject: string;
 
   /** Failures in a row since the last success or the last lock. */
   @Column({ type: 'integer' })

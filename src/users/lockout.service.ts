@@ -30,62 +30,80 @@ export class LockoutService implements OnModuleInit {
     );
   }
 
-  /** Returns when the lock on an address ends, in epoch milliseconds; undefined while there is none. */
-  async lockedUntil(email: string, now: number): Promise<number | undefined> {
+  /** Returns when the lock on an address or an account's proofs ends, in epoch milliseconds; undefined without one. */
+  async lockedUntil(subject: string, now: number): Promise<number | undefined> {
     if (this.config.LOCKOUT_MAX_ATTEMPTS === 0) return undefined;
-    const lockout = await this.find(email);
+    const lockout = await this.find(subject);
     return lockout?.lockedUntil && lockout.lockedUntil > now ? lockout.lockedUntil : undefined;
   }
 
-  /** Counts a failure and publishes `account.locked` with the one that is too many; returns when that lock ends. */
+  /** Counts a failed login and publishes `account.locked` with the one that is too many; returns when that lock ends. */
   async recordFailure(email: string, now: number): Promise<number | undefined> {
+    return this.unitOfWork.run(async () => {
+      const lockedUntil = await this.count(email, now);
+      if (lockedUntil !== undefined) await this.events.publish('account.locked', { email });
+      return lockedUntil;
+    });
+  }
+
+  /** Forgets the failed logins of an address; publishes `account.unlocked` when a lock had come and gone. */
+  async recordSuccess(email: string): Promise<void> {
+    await this.unitOfWork.run(async () => {
+      const before = await this.forget(email);
+      if (before?.lockedUntil) await this.events.publish('account.unlocked', { email });
+    });
+  }
+
+  /** Ends what locks an account by an admin's hand; publishes `account.unlocked` where logins were. */
+  async unlock({ id, email }: { id: string; email: string }): Promise<void> {
+    await this.unitOfWork.run(async () => {
+      await this.recordSuccess(email);
+      await this.forget(id);
+    });
+  }
+
+  /** Counts a failure; returns when the lock ends that it brings, if it is one too many. */
+  async count(subject: string, now: number): Promise<number | undefined> {
     const { LOCKOUT_MAX_ATTEMPTS: max, LOCKOUT_DURATION_MS: duration } = this.config;
     if (max === 0) return undefined;
     return this.unitOfWork.run(async (tx) => {
-      const before = await this.find(email);
+      const before = await this.find(subject);
       const failures = (before?.failures ?? 0) + 1;
       const locks = failures >= max;
       const lockedUntil = locks ? now + duration : (before?.lockedUntil ?? null);
-      await tx.upsert(Lockout, { email, failures: locks ? 0 : failures, lockedUntil, lastFailureAt: now }, ['email']);
-      if (!locks) return undefined;
-      await this.events.publish('account.locked', { email });
-      return lockedUntil ?? undefined;
+      const row = { subject, failures: locks ? 0 : failures, lockedUntil, lastFailureAt: now };
+      await tx.upsert(Lockout, row, ['subject']);
+      return locks ? (lockedUntil ?? undefined) : undefined;
     });
   }
 
-  /** Forgets the failures of an address; publishes `account.unlocked` when a lock had come and gone. */
-  async recordSuccess(email: string): Promise<void> {
-    await this.unitOfWork.run(async (tx) => {
-      const before = await this.find(email);
-      if (!before) return;
-      await tx.delete(Lockout, { email });
-      if (before.lockedUntil !== null) await this.events.publish('account.unlocked', { email });
+  /** Forgets failures; returns what there was. */
+  async forget(subject: string): Promise<Lockout | undefined> {
+    return this.unitOfWork.run(async (tx) => {
+      const before = await this.find(subject);
+      if (before) await tx.delete(Lockout, { subject });
+      return before ?? undefined;
     });
-  }
-
-  /** Ends the lock of an address by an admin's hand and publishes `account.unlocked`, where there is one. */
-  async unlock(email: string): Promise<void> {
-    await this.recordSuccess(email);
   }
 
   /** Returns when the locks on some addresses end, in epoch milliseconds; those without one are left out. */
   async locks(emails: string[], now: number): Promise<Map<string, number>> {
-    const found = await this.unitOfWork.run((tx) => tx.findBy(Lockout, { email: In(emails) }));
+    const found = await this.unitOfWork.run((tx) => tx.findBy(Lockout, { subject: In(emails) }));
     return new Map(
-      found.flatMap(({ email, lockedUntil }) =>
-        lockedUntil !== null && lockedUntil > now ? [[email, lockedUntil]] : [],
+      found.flatMap(({ subject, lockedUntil }) =>
+        lockedUntil !== null && lockedUntil > now ? [[subject, lockedUntil]] : [],
       ),
     );
   }
 
-  private async find(email: string): Promise<Lockout | null> {
-    return this.unitOfWork.run((tx) => tx.findOneBy(Lockout, { email }));
+  private async find(subject: string): Promise<Lockout | null> {
+    return this.unitOfWork.run((tx) => tx.findOneBy(Lockout, { subject }));
   }
 }
 
 /** What whoever tries a locked account is answered. */
 export function lockedError(until: number, now: number): AppError {
   const seconds = Math.max(1, Math.ceil((until - now) / 1000));
-  const message = 'The account is locked after too many failed logins';
+  const message = 'The account is locked after too many failures';
   return new AppError('FORBIDDEN', message, [{ code: 'ACCOUNT_LOCKED', message }], seconds);
 }

@@ -7,7 +7,9 @@ import { lockedError, LockoutService } from './lockout.service.js';
 /**
  * Asks a logged-in caller for a secret again, before what a stolen session must not do.
  *
- * A wrong answer counts like a failed login: a session is no licence to guess the password of its account.
+ * Wrong answers lock as failed logins do, because a session is no licence to guess the password of its account. They are
+ * counted by account and apart from logins: another address does not begin a new count, and strangers who fail to log in
+ * do not keep an owner who is in from changing the password.
  */
 @Injectable()
 export class Reauthentication {
@@ -19,20 +21,19 @@ export class Reauthentication {
 
   /**
    * @param check - says whether what the caller gave is right; runs in the unit of work that counts it when it is not.
-   * @throws AppError UNAUTHORIZED with `message` when it is not; FORBIDDEN while the account is locked.
+   * @throws AppError UNAUTHORIZED with `message` when it is not; FORBIDDEN after too many wrong answers.
    */
-  async confirm(
-    { id, email }: { id: string; email: string },
-    check: () => Promise<boolean>,
-    message: string,
-  ): Promise<void> {
+  async confirm({ id }: { id: string }, check: () => Promise<boolean>, message: string): Promise<void> {
     const refusal = await this.unitOfWork.run(async (): Promise<AppError | undefined> => {
       const now = Date.now();
-      const lockedUntil = await this.lockouts.lockedUntil(email, now);
+      const lockedUntil = await this.lockouts.lockedUntil(id, now);
       if (lockedUntil !== undefined) return lockedError(lockedUntil, now);
-      if (await check()) return undefined;
+      if (await check()) {
+        await this.lockouts.forget(id);
+        return undefined;
+      }
       await this.trail.record('reauthentication.failed', { subject: id, outcome: 'failure' });
-      const locksUntil = await this.lockouts.recordFailure(email, now);
+      const locksUntil = await this.lockouts.count(id, now);
       return locksUntil === undefined ? new AppError('UNAUTHORIZED', message) : lockedError(locksUntil, now);
     });
     // A refusal is an outcome to commit; thrown inside, it would roll its counter back.

@@ -164,7 +164,7 @@ const API: Row[] = [
   ['GET /events', self(200, 'events:read')],
   ['GET /events/stream', self(200, 'events:read')],
   ['GET /events/:id', ownerOrAdmin(200, 'events:read'), { id: eventOfUser }],
-  ['GET /events/:id/trace', ownerOrAdmin(200, 'events:read'), { id: eventOfUser }],
+  ['GET /events/:id/trace', ownerOrAdmin(200, 'audit:read'), { id: eventOfUser }],
   ['GET /webhooks', admins(200, 'webhooks:manage')],
   ['POST /webhooks', admins(201, 'webhooks:manage'), { body: newEndpoint }],
   ['GET /webhooks/:id', admins(200, 'webhooks:manage'), { id: endpoint }],

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -225,7 +225,7 @@ describe('the audit trail', () => {
     expect(ACT_TYPES).toContain('job.retried');
   });
 
-  it('counts wrong passwords and codes inside a session like failed logins: a stolen session cannot guess', async () => {
+  it('locks what asks for the password again after too many wrong answers: a stolen session cannot guess', async () => {
     const user = await server.api.register();
     const guess = () =>
       server.api.patch('/users/me', { password: 'Another-horse-2', currentPassword: 'x' }, user.accessToken);
@@ -237,9 +237,27 @@ describe('the audit trail', () => {
     const right = { password: 'Another-horse-2', currentPassword: user.password };
     const locked = await server.api.patch('/users/me', right, user.accessToken);
     expect([locked.status, locked.body.error.details[0].code]).toEqual([403, 'ACCOUNT_LOCKED']);
-    expect((await server.api.post('/auth/login', { email: user.email, password: user.password })).status).toBe(403);
+    // Another address begins no new count, and logins are not locked by it.
+    await server.api.patch('/users/me', { email: `new-${user.email}` }, user.accessToken);
+    expect((await guess()).status).toBe(403);
+    const login = { email: `new-${user.email}`, password: user.password };
+    expect((await server.api.post('/auth/login', login)).status).toBe(200);
     await call('POST', `/admin/users/${user.id}/unlock`);
     expect((await server.api.patch('/users/me', right, user.accessToken)).status).toBe(200);
+
+    // Strangers who fail to log in do not keep an owner who is in from changing the password; success ends the count.
+    const owner = await server.api.register();
+    for (let n = 0; n < 5; n += 1) await server.api.post('/auth/login', { email: owner.email, password: 'x' });
+    let currentPassword = owner.password;
+    for (let n = 0; n < 3; n += 1) {
+      for (let wrong = 0; wrong < 3; wrong += 1) {
+        const body = { password: 'Another-horse-9', currentPassword: 'x' };
+        expect((await server.api.patch('/users/me', body, owner.accessToken)).status).toBe(401);
+      }
+      const body = { password: `Another-horse-${n}`, currentPassword };
+      expect((await server.api.patch('/users/me', body, owner.accessToken)).status).toBe(200);
+      currentPassword = body.password;
+    }
 
     const guarded = await server.api.register();
     const { code } = await turnOnMfa(server, guarded);
@@ -301,6 +319,9 @@ describe('one event’s trace', () => {
     await server.api.patch(`/admin/users/${user.id}/role`, { role: 'user' }, admin);
     const theirs = await server.api.get(`/events/${await eventOf('user.updated')}/trace`, user.accessToken);
     expect(theirs.body.data.request).toBeNull();
+    await server.api.post('/auth/login', { email: user.email, password: 'x' });
+    const failed = await server.api.get(`/events/${await eventOf('login.failed')}/trace`, user.accessToken);
+    expect(failed.body.data.request).toBeNull();
     const stranger = await server.api.register();
     const { status } = await server.api.get(`/events/${await eventOf('user.registered')}/trace`, stranger.accessToken);
     expect(status).toBe(404);
@@ -320,14 +341,14 @@ describe('one event’s trace', () => {
 
 describe('npm run audit:verify', () => {
   const DATA_KEY = Buffer.alloc(32, 9).toString('base64');
+  const ENVIRONMENT = { NODE_ENV: 'test', LOG_LEVEL: 'silent', DATA_KEY };
   const COUNT = 12;
   let folder: string;
   let file: string;
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), 'herald-audit-'));
     file = join(folder, 'herald.sqlite');
-    const config = loadConfig({ NODE_ENV: 'test', LOG_LEVEL: 'silent', DATABASE_URL: `sqlite:${file}`, DATA_KEY });
-    const app = await createApp(config);
+    const app = await createApp(loadConfig({ ...ENVIRONMENT, DATABASE_URL: `sqlite:${file}` }));
     for (let n = 0; n < COUNT; n += 1) {
       if (n % 3 === 0) await app.get(AuditTrail).record('job.retried', { subject: `job-${n}`, details: { n } });
       else await app.get(EventBus).publish('login.failed', { email: `${n}@example.com` });
@@ -373,7 +394,7 @@ describe('npm run audit:verify', () => {
     ['a row at another place', `UPDATE events SET seq = 50 WHERE seq = 5`, 6, 'does not follow'],
     ['the oldest rows removed', `DELETE FROM events WHERE seq < 4`, 4, 'not retention'],
     ['the newest rows removed', `DELETE FROM events WHERE seq > 9`, 10, 'are gone'],
-    ['hashes taken away', `UPDATE events SET hash = NULL, previousHash = NULL WHERE seq < 4`, 4, 'does not follow'],
+    ['hashes taken away', `UPDATE events SET hash = NULL, previousHash = NULL WHERE seq < 4`, 4, 'lost their hashes'],
     ['a hash taken away', `UPDATE events SET hash = NULL WHERE seq = 6`, 6, 'no hash'],
     [
       'two rows exchanged',
@@ -386,6 +407,80 @@ describe('npm run audit:verify', () => {
     const { code, output } = await verify();
     expect(code).toBe(1);
     expect(output).toMatch(new RegExp(`^BROKEN at row ${seq}[^\n]*${reason}`));
+  });
+
+  const FORGED = `INSERT INTO events (seq, id, type, subject, timestamp, payload, published, outcome)
+    VALUES (1, 'evt-forged', 'user.deleted', 'x', '2020-01-01T00:00:00.000Z', '{}', 1, 'success')`;
+  const NULL_OUT = `UPDATE events SET hash = NULL, previousHash = NULL`;
+
+  describe.each(['the running service', 'a service that was started again'])(
+    'finds what was done to the table also behind the next act of %s',
+    (who) => {
+      it.each([
+        ['the newest rows removed', 'DELETE FROM events WHERE seq > 9', 13],
+        ['everything removed', 'DELETE FROM events', 13],
+        ['a forged beginning', `UPDATE events SET seq = seq + 1000; ${FORGED}`, 13],
+        ['every hash but one taken away', `${NULL_OUT} WHERE seq < 12`, 12],
+        ['the newest row changed', `UPDATE events SET actorId = 'x', hash = 'x' WHERE seq = 12`, 12],
+      ])('%s', async (_, statements, seq) => {
+        const app = await createApp(loadConfig({ ...ENVIRONMENT, DATABASE_URL: `sqlite:${file}` }));
+        const act = (on: typeof app) => on.get(EventBus).publish('login.failed', { email: 'later@example.com' });
+        // One more of its own, so that it knows what it has written.
+        if (who === 'the running service') await act(app);
+        else await app.close();
+        const moved = who === 'the running service' ? 1 : 0;
+        tamper(statements.replaceAll('12', String(12 + moved)));
+        const next =
+          who === 'the running service'
+            ? app
+            : await createApp(loadConfig({ ...ENVIRONMENT, DATABASE_URL: `sqlite:${file}` }));
+        await act(next);
+        await next.close();
+        const { code, output } = await verify();
+        expect([code, output]).toEqual([1, expect.stringMatching(new RegExp(`^BROKEN at row ${seq + moved}`))]);
+      });
+    },
+  );
+
+  it('every hash taken away is found by the running service’s next act', async () => {
+    const app = await createApp(loadConfig({ ...ENVIRONMENT, DATABASE_URL: `sqlite:${file}` }));
+    await app.get(EventBus).publish('login.failed', { email: 'later@example.com' });
+    tamper(NULL_OUT);
+    await app.get(EventBus).publish('login.failed', { email: 'later@example.com' });
+    await app.close();
+    expect((await verify()).output).toMatch(/^BROKEN at row 14/);
+  });
+
+  it('follows more than one page, to the row that is broken', async () => {
+    const app = await createApp(loadConfig({ ...ENVIRONMENT, DATABASE_URL: `sqlite:${file}` }));
+    await app.get(UnitOfWork).run(async () => {
+      for (let n = 0; n < 700; n += 1) await app.get(EventBus).publish('login.failed', { email: `${n}@example.com` });
+    });
+    expect(await app.get(AuditTrail).verify()).toMatchObject({ count: 712, broken: null });
+    tamper(`UPDATE events SET subject = 'x' WHERE seq = 650`);
+    expect(await app.get(AuditTrail).verify()).toMatchObject({ count: 649, broken: { seq: 650 } });
+    await app.close();
+  });
+
+  it('lets a database that is older than the chain begin it, and nobody else', async () => {
+    tamper(NULL_OUT);
+    const app = await createApp(loadConfig({ ...ENVIRONMENT, DATABASE_URL: `sqlite:${file}` }));
+    await app.init();
+    await app.get(EventBus).publish('login.failed', { email: 'later@example.com' });
+    await app.close();
+    expect(await verify()).toMatchObject({ code: 0, output: expect.stringContaining('The chain holds: 14 rows') });
+    tamper(`${NULL_OUT} WHERE seq = 13`);
+    expect((await verify()).output).toMatch(/^BROKEN at row 14/);
+  });
+
+  it('is told the right key, and what to compare with', async () => {
+    expect(await verify('--head', 'evt-x')).toMatchObject({ code: 2, output: expect.stringContaining('ID:HASH') });
+    const key = process.env['DATA_KEY'];
+    expect(key).toBeUndefined();
+    const env = { ...process.env, NODE_ENV: 'test', DATABASE_URL: `sqlite:${file}` };
+    const run = promisify(execFile)('node', ['dist/src/audit/verify.js'], { env });
+    await expect(run).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining('DATA_KEY is not set') });
+    expect(existsSync(`${file}.data-key`)).toBe(false);
   });
 
   it('finds a chain that was made anew without the key, and holds after retention', async () => {

@@ -1,10 +1,14 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Jobs name the event that is their reason, readers where they began: what a trace and the reconciliation go by. */
+/**
+ * Jobs name the event that is their reason, readers where they began: what a trace and the reconciliation go by. Lockouts
+ * count for accounts as well as for addresses.
+ */
 export class Tracing1795500000008 implements MigrationInterface {
   readonly name = 'Tracing1795500000008';
 
   async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`ALTER TABLE "lockouts" RENAME COLUMN "email" TO "subject"`);
     await runner.query(`ALTER TABLE "jobs" ADD COLUMN "eventId" text`);
     await runner.query(`CREATE INDEX "jobs_by_event" ON "jobs" ("eventId", "type") WHERE eventId IS NOT NULL`);
     await runner.query(
@@ -32,5 +36,6 @@ export class Tracing1795500000008 implements MigrationInterface {
     await runner.query(`ALTER TABLE "event_cursors" DROP COLUMN "since"`);
     await runner.query(`DROP INDEX "jobs_by_event"`);
     await runner.query(`ALTER TABLE "jobs" DROP COLUMN "eventId"`);
+    await runner.query(`ALTER TABLE "lockouts" RENAME COLUMN "subject" TO "email"`);
   }
 }
