@@ -49,9 +49,10 @@ export class AccessTokensService {
     this.keys = [keyFrom(signing), ...others.map(keyFrom)];
   }
 
-  /** Signs a token for a session. */
-  sign(userId: string, sessionId: string): string {
-    return this.signAs(TYPE, userId, { sid: sessionId }, Math.ceil(this.config.JWT_EXPIRES_IN / 1000));
+  /** Signs a token for a session, which it does not outlive. @param endsAt - the latest end of the session, in epoch ms. */
+  sign(userId: string, sessionId: string, endsAt: number): string {
+    const lifetimeMs = Math.min(this.config.JWT_EXPIRES_IN, endsAt - Date.now());
+    return this.signAs(TYPE, userId, { sid: sessionId }, Math.max(1, Math.ceil(lifetimeMs / 1000)));
   }
 
   /** @throws AppError UNAUTHORIZED for anything that is not a valid access token of this service. */

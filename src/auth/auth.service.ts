@@ -118,10 +118,11 @@ export class AuthService {
   async refresh(refreshToken: string): Promise<TokenPair> {
     const rotation = await this.refreshTokens.rotate(refreshToken);
     if (rotation.outcome === 'rotated') {
-      const owner = await this.sessions.findOwner(rotation.sessionId);
+      const { session, token } = rotation;
+      const owner = await this.sessions.findOwner(session.id);
       if (owner) {
-        const accessToken = this.accessTokens.sign(owner.userId, owner.sessionId);
-        return { accessToken, refreshToken: rotation.token };
+        const accessToken = this.accessTokens.sign(owner.userId, session.id, this.sessions.latestEndOf(session));
+        return { accessToken, refreshToken: token };
       }
     }
     throw new AppError('UNAUTHORIZED', 'The refresh token is not valid or has expired');
@@ -146,11 +147,13 @@ export class AuthService {
   }
 
   private async startSession(userId: string): Promise<TokenPair> {
-    const { id } = await this.sessions.start(userId);
+    const session = await this.sessions.start(userId);
+    const { id } = session;
     // So that the events of this unit name the session they began.
     const origin = currentRequestContext();
     if (origin) Object.assign(origin, { actorId: userId, sessionId: id });
-    return { accessToken: this.accessTokens.sign(userId, id), refreshToken: await this.refreshTokens.issue(id) };
+    const accessToken = this.accessTokens.sign(userId, id, this.sessions.latestEndOf(session));
+    return { accessToken, refreshToken: await this.refreshTokens.issue(id) };
   }
 
   private async failAttempt(email: string, now: number, wrong: string, message: string): Promise<AppError> {

@@ -6,6 +6,7 @@ import { Config } from '../config/config.js';
 import { Housekeeping } from '../database/housekeeping.service.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { AuditTrail } from '../events/audit-trail.service.js';
+import type { Session } from '../users/session.entity.js';
 import { SessionsService } from '../users/sessions.service.js';
 import { RefreshToken } from './refresh-token.entity.js';
 
@@ -13,7 +14,7 @@ import { RefreshToken } from './refresh-token.entity.js';
 const PARENT_GRACE_MS = 10_000;
 
 /** What presenting a refresh token led to. */
-export type Rotation = { outcome: 'rotated'; token: string; sessionId: string } | { outcome: 'unknown' | 'reused' };
+export type Rotation = { outcome: 'rotated'; token: string; session: Session } | { outcome: 'unknown' | 'reused' };
 
 /**
  * Issues refresh tokens, trades each for the next once, and notices when one comes a second time.
@@ -56,7 +57,7 @@ export class RefreshTokensService implements OnModuleInit {
       }
       if (usedAt === null) await tx.update(RefreshToken, { hash }, { usedAt: now });
       await this.sessions.prolong(found.session);
-      return { outcome: 'rotated', token: await this.insert(tx, sessionId, hash), sessionId };
+      return { outcome: 'rotated', token: await this.insert(tx, sessionId, hash), session: found.session };
     });
   }
 

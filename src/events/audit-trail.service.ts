@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import { DataSource, In, LessThan, MoreThan, type DataSourceOptions, type Repository } from 'typeorm';
+import { DataSource, In, LessThan, MoreThan, type Repository } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import { SecretCipher } from '../database/secret-cipher.service.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
@@ -75,7 +75,7 @@ export class AuditTrail {
   private async verifySnapshot(): Promise<ChainReport> {
     // A connection of its own: a snapshot lasts as long as its transaction.
     const { options } = this.rows.manager.connection;
-    const source = await new DataSource({ ...options, entities: [EventRow] } as DataSourceOptions).initialize();
+    const source = await new DataSource({ ...options, entities: [EventRow] }).initialize();
     try {
       return await verifyTrail(source, chainKeyFrom(this.cipher));
     } finally {

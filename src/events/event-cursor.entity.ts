@@ -11,7 +11,7 @@ export class EventCursor {
   @Column(bigint)
   seq: number;
 
-  /** Where it began: the head of the journal when the reader was new. */
+  /** From where on what it has left behind is complete: where it began, or what housekeeping has left of it. */
   @Column(bigint)
   since: number;
 }

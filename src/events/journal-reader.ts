@@ -27,6 +27,7 @@ export interface ReaderCursor {
   read: () => Promise<{ seq: number; since: number } | undefined>;
   /** Writes the position of a reader that is new. */
   begin: (seq: number) => Promise<unknown>;
+  writeSince: (seq: number) => Promise<unknown>;
   /** Writes with the current unit of work. */
   write: (seq: number) => Promise<unknown>;
 }
@@ -44,7 +45,7 @@ export class JournalReader {
   private state: 'new' | 'running' | 'stopped' = 'new';
   private done = 0;
   private saved = 0;
-  private began = 0;
+  private completeSince = 0;
   private awake = false;
   private again = false;
   private pass: Promise<void> = Promise.resolve();
@@ -65,9 +66,15 @@ export class JournalReader {
     return this.done;
   }
 
-  /** The `seq` after which it began. */
+  /** The `seq` after which what it has left behind is complete. */
   get since(): number {
-    return this.began;
+    return this.completeSince;
+  }
+
+  /** Says from where on it is complete. */
+  async setSince(seq: number): Promise<void> {
+    await this.cursor.writeSince(seq);
+    this.completeSince = seq;
   }
 
   /** The name its position is kept under. */
@@ -85,7 +92,7 @@ export class JournalReader {
     const found = await this.cursor.read();
     const { seq, since } = found ?? (await this.begin());
     this.done = this.saved = seq;
-    this.began = since;
+    this.completeSince = since;
   }
 
   private async begin(): Promise<{ seq: number; since: number }> {

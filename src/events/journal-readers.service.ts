@@ -22,6 +22,7 @@ export class JournalReaders {
     const cursor = {
       read: async () => (await this.cursors.findOneBy({ reader: name })) ?? undefined,
       begin: (seq: number) => this.unitOfWork.run((tx) => tx.insert(EventCursor, { reader: name, seq, since: seq })),
+      writeSince: (since: number) => this.unitOfWork.run((tx) => tx.update(EventCursor, { reader: name }, { since })),
       write: (seq: number) => this.unitOfWork.run((tx) => tx.update(EventCursor, { reader: name }, { seq })),
     };
     const reader = new JournalReader(options, this.journal, cursor, this.unitOfWork);

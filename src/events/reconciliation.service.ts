@@ -1,5 +1,13 @@
-import { Injectable, type OnModuleInit } from '@nestjs/common';
+import {
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+  type OnModuleDestroy,
+  type OnModuleInit,
+} from '@nestjs/common';
 import { Housekeeping } from '../database/housekeeping.service.js';
+
+const FIRST_RUN_MS = 30_000;
 
 /** Counts what should not be there: 0 when everything is as it must be. */
 export type ReconcileCheck = () => Promise<number>;
@@ -16,10 +24,12 @@ export interface ReconcileReport {
  * Compares what the rooms have written with what they must have written, as an accountant would.
  *
  * Everything that could part is written in one transaction, so every count is 0; one that is not is a bug, or somebody's
- * hand in the database. It runs with the hourly housekeeping.
+ * hand in the database. It runs soon after the start, and with the hourly housekeeping.
  */
 @Injectable()
-export class Reconciliation implements OnModuleInit {
+export class Reconciliation implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
+  private readonly logger = new Logger(Reconciliation.name);
+  private timer: NodeJS.Timeout | undefined;
   private readonly checks = new Map<string, ReconcileCheck>();
   private report: ReconcileReport | undefined;
 
@@ -27,6 +37,18 @@ export class Reconciliation implements OnModuleInit {
 
   onModuleInit(): void {
     this.housekeeping.register('reconciliation', () => this.run());
+  }
+
+  /** Looks soon after a start for the first time: what a crash has left would be there now. */
+  onApplicationBootstrap(): void {
+    this.timer = setTimeout(() => {
+      this.run().catch((error: unknown) => this.logger.error({ msg: 'the reconciliation failed', err: error }));
+    }, FIRST_RUN_MS);
+    this.timer.unref();
+  }
+
+  onModuleDestroy(): void {
+    clearTimeout(this.timer);
   }
 
   /** Adds a check. @param name - what it counts, in snake case: it is a label of the metric. */

@@ -91,6 +91,11 @@ export class JobQueue implements OnModuleInit {
     return this.store.ofEvents(eventIds);
   }
 
+  /** Returns the payloads of the jobs of a group that wait or run. */
+  async livePayloads<T extends JobType>(type: T, group: string): Promise<JobTypes[T][]> {
+    return (await this.store.livePayloads(type, group)) as JobTypes[T][];
+  }
+
   /** @throws AppError NOT_FOUND */
   async get(id: string): Promise<JobRow> {
     const job = await this.store.find(id);

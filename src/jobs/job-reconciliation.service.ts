@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
-import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Injectable, type OnApplicationBootstrap, type OnModuleInit } from '@nestjs/common';
 import { lowestIdAt } from '../common/time-ids.js';
 import { Config } from '../config/config.js';
+import { Housekeeping } from '../database/housekeeping.service.js';
 import { AuditTrail } from '../events/audit-trail.service.js';
 import { EventJournal } from '../events/event-journal.service.js';
 import { Reconciliation } from '../events/reconciliation.service.js';
@@ -11,10 +12,12 @@ import { JobStore } from './job-store.service.js';
 const PAGE = 500;
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
+/** Where the record of a reader begins whose jobs are kept in memory. */
+const NEVER = Number.MAX_SAFE_INTEGER;
 
 /** Checks that every event has the jobs of its durable readers, and every job its event. */
 @Injectable()
-export class JobReconciliation implements OnModuleInit {
+export class JobReconciliation implements OnModuleInit, OnApplicationBootstrap {
   constructor(
     private readonly config: Config,
     private readonly reconciliation: Reconciliation,
@@ -22,29 +25,48 @@ export class JobReconciliation implements OnModuleInit {
     private readonly trail: AuditTrail,
     private readonly readers: DurableReaders,
     private readonly store: JobStore,
+    private readonly housekeeping: Housekeeping,
   ) {}
 
   onModuleInit(): void {
-    // Jobs that are kept in memory go with every process: what is missing then says nothing.
     if (this.config.JOBS_STORE === 'memory') return;
-    this.reconciliation.add('events_without_jobs', () => this.countEventsWithoutJobs(Date.now()));
+    this.reconciliation.add('events_without_jobs', () => this.countEventsWithoutJobs());
     this.reconciliation.add('jobs_without_events', () => this.countJobsWithoutEvents());
+    this.housekeeping.register('record of jobs', () => this.forgetBefore(Date.now()));
   }
 
-  /** Events that a durable reader is done with, and that left no job; as far back as completed jobs are kept. */
-  private async countEventsWithoutJobs(now: number): Promise<number> {
-    const since = new Date(now - this.config.JOBS_RETENTION_DAYS * DAY_MS).toISOString();
+  /** Jobs that are kept in memory go with every process: of what was read under it, nothing can be told later. */
+  async onApplicationBootstrap(): Promise<void> {
+    for (const { reader } of this.readers.withJobs) {
+      if (this.config.JOBS_STORE === 'memory') await reader.setSince(NEVER);
+      else if (reader.since === NEVER) await reader.setSince(reader.position);
+    }
+  }
+
+  /** Moves on where the check begins: jobs that ended before then are being removed. */
+  private async forgetBefore(now: number): Promise<void> {
+    const days = Math.min(this.config.JOBS_RETENTION_DAYS, this.config.EVENTS_RETENTION_DAYS);
+    const seq = await this.journal.seqBefore(new Date(now - days * DAY_MS).toISOString());
+    for (const { reader } of this.readers.withJobs) {
+      const complete = Math.min(seq, reader.position);
+      if (complete > reader.since) await reader.setSince(complete);
+    }
+  }
+
+  /** Events that a durable reader is done with, and that left no job. */
+  private async countEventsWithoutJobs(): Promise<number> {
     let count = 0;
     for (const { reader, type } of this.readers.withJobs) {
       const { position: throughSeq, types } = reader;
-      let afterSeq = Math.max(reader.since, await this.journal.seqBefore(since));
+      let afterSeq = reader.since;
+      let discarded: Set<unknown> | undefined;
       for (let full = true; full; await setImmediate()) {
         const events = await this.journal.read({ afterSeq, throughSeq, types, limit: PAGE });
         const ids = events.map(({ id }) => id);
         const found = await this.store.eventsWith(type, ids);
         const missing = ids.filter((id) => !found.has(id));
-        const discarded = missing.length > 0 ? await this.discarded(type) : new Set();
-        count += missing.filter((id) => !discarded.has(id)).length;
+        if (missing.length > 0) discarded ??= await this.discarded(type);
+        count += missing.filter((id) => !discarded?.has(id)).length;
         full = events.length === PAGE;
         afterSeq = events.at(-1)?.seq ?? afterSeq;
       }

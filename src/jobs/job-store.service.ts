@@ -263,6 +263,15 @@ export class JobStore {
     return new Set(rows.map(({ eventId }) => eventId));
   }
 
+  /** Returns the payloads of the jobs of a group that wait or run. */
+  async livePayloads(type: string, group: string): Promise<unknown[]> {
+    const ofGroup = 'SELECT payload FROM jobs WHERE type = ? AND groupKey = ?';
+    // Each part by its own index.
+    const sql = `${ofGroup} AND ${CLAIMABLE} UNION ALL ${ofGroup} AND ${SUSPECT} UNION ALL ${ofGroup} AND state = 'processing'`;
+    const rows = await this.database.reader.query<{ payload: string }[]>(sql, [type, group, type, group, type, group]);
+    return rows.map(({ payload }) => JSON.parse(payload) as unknown);
+  }
+
   /** Returns, in order, the next `limit` events past `afterId` that are the reason for a job. */
   async reasonsAfter(afterId: string, limit: number): Promise<string[]> {
     const sql = `SELECT DISTINCT eventId FROM jobs WHERE eventId > ? ORDER BY eventId LIMIT ?`;

@@ -57,9 +57,13 @@ export class SessionsService implements OnModuleInit {
     await this.unitOfWork.run((tx) => tx.update(Session, { id: session.id }, times));
   }
 
-  private endOf({ createdAt }: { createdAt: number }, now: number): number {
-    const { JWT_REFRESH_EXPIRES_IN, SESSION_MAX_LIFETIME } = this.config;
-    return Math.min(now + JWT_REFRESH_EXPIRES_IN, createdAt + SESSION_MAX_LIFETIME);
+  /** Returns the end of a session that is refreshed to the last, in epoch ms. */
+  latestEndOf({ createdAt }: { createdAt: number }): number {
+    return createdAt + this.config.SESSION_MAX_LIFETIME;
+  }
+
+  private endOf(session: { createdAt: number }, now: number): number {
+    return Math.min(now + this.config.JWT_REFRESH_EXPIRES_IN, this.latestEndOf(session));
   }
 
   /** Returns the owner of a session that is going on; undefined when it has ended, expired, or its owner is banned. */

@@ -25,6 +25,10 @@ export interface ProfileChanges {
 /** What an account's owner sees of it. Times are epoch milliseconds. */
 export type Profile = Pick<User, 'id' | 'email' | 'role' | 'emailVerified' | 'mfaEnabled' | 'createdAt' | 'updatedAt'>;
 
+/** As the database has it: SQLite knows no booleans. */
+type StoredProfile = Omit<Profile, 'emailVerified' | 'mfaEnabled'> &
+  Record<'emailVerified' | 'mfaEnabled', number | boolean>;
+
 /** Asked so often that building the same query anew would cost more than running it. */
 const PROFILE = `
   SELECT id, email, role, "emailVerified", "mfaEnabled", "createdAt", "updatedAt" FROM users WHERE id = ?`;
@@ -86,7 +90,7 @@ export class UsersService {
 
   /** Returns what an account's owner sees of it. @throws AppError NOT_FOUND */
   async profile(id: string): Promise<Profile> {
-    const [row] = await this.users.query<Profile[]>(PROFILE, [id]);
+    const [row] = await this.users.query<StoredProfile[]>(PROFILE, [id]);
     if (!row) throw new AppError('NOT_FOUND', 'There is no such account');
     return { ...row, emailVerified: Boolean(row.emailVerified), mfaEnabled: Boolean(row.mfaEnabled) };
   }

@@ -1,13 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import { In, type Repository } from 'typeorm';
+import type { Repository } from 'typeorm';
 import { Reconciliation } from '../events/reconciliation.service.js';
 import { JobQueue } from '../jobs/job-queue.service.js';
-import type { JobTypes } from '../jobs/job-types.js';
 import { WebhookDelivery } from './webhook-delivery.entity.js';
-
-const PAGE = 500;
 
 /** Checks that every delivery that is on its way has an attempt that will be made. */
 @Injectable()
@@ -24,37 +21,30 @@ export class DeliveryReconciliation implements OnModuleInit {
 
   private async countStranded(): Promise<number> {
     let count = 0;
-    let last = { endpointId: '', id: '' };
-    for (let full = true; full; await setImmediate()) {
-      const page = await this.pendingAfter(last);
-      const without = await this.withoutAttempt(page);
-      // Asked again: a delivery that has ended in between has no job any more, and needs none.
-      const still = await this.deliveries.findBy({ id: In(without.map(({ id }) => id)), status: 'pending' });
-      count += (await this.withoutAttempt(still)).length;
-      full = page.length === PAGE;
-      last = page.at(-1) ?? last;
+    for (const endpointId of await this.endpointsWaitedFor()) {
+      const stranded = await this.strandedOf(endpointId);
+      if (stranded.length > 0) {
+        // Asked again: a delivery that has ended in between has no job any more, and needs none.
+        const still = new Set(await this.strandedOf(endpointId));
+        count += stranded.filter((id) => still.has(id)).length;
+      }
+      await setImmediate();
     }
     return count;
   }
 
-  private async pendingAfter(last: { endpointId: string; id: string }): Promise<WebhookDelivery[]> {
-    return this.deliveries
-      .createQueryBuilder('delivery')
-      .select(['delivery.id', 'delivery.endpointId', 'delivery.eventId'])
-      .where({ status: 'pending', retries: true })
-      .andWhere('(delivery.endpointId, delivery.id) > (:endpointId, :id)', last)
-      .orderBy({ 'delivery.endpointId': 'ASC', 'delivery.id': 'ASC' })
-      .limit(PAGE)
-      .getMany();
+  private async endpointsWaitedFor(): Promise<string[]> {
+    const sql = `SELECT DISTINCT "endpointId" FROM webhook_deliveries WHERE status = 'pending'`;
+    const rows = await this.deliveries.query<{ endpointId: string }[]>(sql);
+    return rows.map(({ endpointId }) => endpointId);
   }
 
-  private async withoutAttempt(deliveries: WebhookDelivery[]): Promise<WebhookDelivery[]> {
-    const jobs = await this.queue.ofEvents(deliveries.map(({ eventId }) => eventId));
-    const attempted = new Set(
-      jobs
-        .filter(({ type, state }) => type === 'webhook.attempt' && state !== 'completed' && state !== 'dead')
-        .map(({ payload }) => (payload as JobTypes['webhook.attempt']).deliveryId),
-    );
-    return deliveries.filter(({ id }) => !attempted.has(id));
+  /** Deliveries to an endpoint that are on their way, and have no job. A test has none to be found by, and is tried once. */
+  private async strandedOf(endpointId: string): Promise<string[]> {
+    const sql = `SELECT id FROM webhook_deliveries WHERE status = 'pending' AND "endpointId" = ? AND retries = true`;
+    const pending = await this.deliveries.query<{ id: string }[]>(sql, [endpointId]);
+    const jobs = await this.queue.livePayloads('webhook.attempt', endpointId);
+    const attempted = new Set(jobs.map(({ deliveryId }) => deliveryId));
+    return pending.flatMap(({ id }) => (attempted.has(id) ? [] : [id]));
   }
 }

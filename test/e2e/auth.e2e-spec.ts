@@ -175,7 +175,7 @@ describe('auth', () => {
     });
 
     it('prolongs a session no further than its longest life', async () => {
-      let { refreshToken } = await server.api.register();
+      let { refreshToken, accessToken } = await server.api.register();
       const begun = Date.now();
       vi.useFakeTimers({ toFake: ['Date'], now: begun });
       server.clockWasMoved = true;
@@ -185,7 +185,13 @@ describe('auth', () => {
           const { status, body } = await refresh(refreshToken);
           expect([days, status]).toEqual([days, 200]);
           refreshToken = body.data.refreshToken as string;
+          accessToken = body.data.accessToken as string;
         }
+        // Nor does an access token outlive it, which would keep a live connection open.
+        const { exp } = JSON.parse(Buffer.from(accessToken.split('.')[1] ?? '', 'base64url').toString()) as {
+          exp: number;
+        };
+        expect(exp * 1000).toBeLessThanOrEqual(begun + 30 * DAY_MS + 2000);
         vi.setSystemTime(begun + 30 * DAY_MS + 1000);
         expect((await refresh(refreshToken)).status).toBe(401);
       } finally {

@@ -50,9 +50,10 @@ export class TestServer {
     }
   }
 
-  /** Stops the server gracefully and starts it again on the same file and port. */
-  async restart(): Promise<void> {
+  /** Stops the server gracefully and starts it again on the same file and port, with other variables if need be. */
+  async restart(environment: Record<string, string> = {}): Promise<void> {
     await this.app.close();
+    Object.assign(this.environment, environment);
     await this.boot();
   }
 
