@@ -1,4 +1,5 @@
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
+import { setImmediate } from 'node:timers/promises';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 
@@ -128,9 +129,11 @@ export class UnitOfWork {
   }
 
   private async workOff(): Promise<void> {
-    // Everybody who asks in the same turn of the loop goes into the first group.
-    await Promise.resolve();
-    while (this.waiting.length > 0) await this.commitGroup();
+    while (this.waiting.length > 0) {
+      // SQLite answers at once and blocks the loop meanwhile: without a turn of it, every group would be of one unit.
+      await setImmediate();
+      await this.commitGroup();
+    }
     this.working = undefined;
   }
 
