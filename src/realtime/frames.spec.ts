@@ -15,7 +15,9 @@ const event: DomainEvent<'user.registered'> = {
 describe('frames', () => {
   it('are exactly the specification’s, and tell nothing of the origin', () => {
     const frames = new EventFrames(event);
-    expect(frames.webSocket.toString()).toBe(
+    // FIN and text, the length in 16 bits, then the message.
+    expect([...frames.webSocket.subarray(0, 4)]).toEqual([0x81, 126, 0, frames.webSocket.length - 4]);
+    expect(frames.webSocket.subarray(4).toString()).toBe(
       '{"type":"event","event":{"id":"evt-550e8400-e29b-41d4-a716-446655440000","type":"user.registered","timestamp":"2026-02-16T12:00:00.000Z","payload":{"userId":"user-uuid"}}}',
     );
     expect(frames.sse.toString()).toBe(

@@ -8,6 +8,7 @@ import { AppError } from '../common/app-error.js';
 import { answerOnSocket, pathOf } from '../common/http-error.filter.js';
 import { parseStrictJson } from '../common/strict-json.js';
 import type { Config } from '../config/config.js';
+import { HeraldSocket } from './herald-socket.js';
 
 /** The pattern of the handler that answers messages of a type nobody else handles. */
 export const OTHER_MESSAGES = '*';
@@ -34,6 +35,7 @@ export class HeraldWsAdapter extends WsAdapter {
   override create(port: number, options: Record<string, unknown> = {}): WebSocketServer {
     return super.create(port, {
       ...options,
+      WebSocket: HeraldSocket,
       maxPayload: this.config.WS_MAX_MESSAGE_BYTES,
       // Events are small and many: compressing them would cost a context and milliseconds per connection.
       perMessageDeflate: false,

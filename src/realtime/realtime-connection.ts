@@ -5,7 +5,8 @@ import type { Principal } from '../common/principal.js';
 import type { DomainEvent } from '../events/domain-event.js';
 import { matchesFilter } from '../events/event-filter.js';
 import { canSee } from '../events/visibility.js';
-import type { EventFrames } from './frames.js';
+import type { FanOut } from './fan-out.js';
+import type { EventBatch } from './frames.js';
 
 /** Why the service ends a connection. */
 export type EndReason = 'token_expired' | 'revoked' | 'slow_consumer' | 'shutdown';
@@ -22,6 +23,8 @@ export abstract class RealtimeConnection {
   readonly id = randomUUID();
   /** Each filter with the journal position after which it is delivered live. */
   readonly filters = new Map<string, number>();
+  /** Where events wait for it while many come. */
+  fanOut: FanOut | undefined;
   /** Undefined until the client has authenticated. */
   principal: Principal | undefined;
   /** While true, nothing is sent live: the replay goes on until it has caught up with the relay. */
@@ -33,14 +36,8 @@ export abstract class RealtimeConnection {
   /** When the service ended it, in epoch milliseconds; undefined while it lives. */
   private endedAt: number | undefined;
 
-  /**
-   * @param socket - what carries the connection.
-   * @param stream - what is written to: the socket itself, or a response on it.
-   */
-  constructor(
-    private readonly socket: Socket,
-    private readonly stream: Writable,
-  ) {}
+  /** @param socket - what carries the connection. */
+  constructor(protected readonly socket: Socket) {}
 
   /** Says whether an event is to be sent live, by the filters and the principal of this moment. */
   wants({ type, subject, seq }: DomainEvent): boolean {
@@ -49,15 +46,22 @@ export abstract class RealtimeConnection {
     return hasFilterFor(this.filters, type, seq);
   }
 
-  /** Sends an event. */
-  send(frames: EventFrames): void {
+  /** Sends events, in one write. */
+  send(batch: EventBatch): void {
     if (this.endedAt !== undefined) return;
-    this.writeEvent(frames);
-    this.lastEventId = frames.event.id;
+    this.writeEvents(batch);
+    this.lastEventId = batch.lastEventId;
+  }
+
+  /** Sends what waits for it, so that what is written next comes after it. */
+  sendWaiting(): void {
+    this.fanOut?.flushOne(this);
   }
 
   /** Tells the client why, and closes; nothing is sent after it. */
   end(reason: EndReason): void {
+    // The last event first, then the close; but to a slow client nothing is added.
+    if (reason !== 'slow_consumer') this.sendWaiting();
     if (this.endedAt !== undefined) return;
     this.endedAt = Date.now();
     this.writeEnd(reason);
@@ -70,19 +74,19 @@ export abstract class RealtimeConnection {
 
   /** Bytes that were sent and that the system has not taken yet. */
   get bufferedBytes(): number {
-    return this.stream.writableLength;
+    return this.sink.writableLength;
   }
 
   /** Resolves once more can be sent, or the connection is gone. */
   async flushed(): Promise<void> {
-    const { stream } = this;
-    if (stream.destroyed || !stream.writableNeedDrain) return;
+    const { sink } = this;
+    if (sink.destroyed || !sink.writableNeedDrain) return;
     await new Promise<void>((resolve) => {
       const done = () => {
-        stream.off('drain', done).off('close', done);
+        sink.off('drain', done).off('close', done);
         resolve();
       };
-      stream.on('drain', done).on('close', done);
+      sink.on('drain', done).on('close', done);
     });
   }
 
@@ -95,9 +99,13 @@ export abstract class RealtimeConnection {
     else this.keepAlive(now);
   }
 
+  /** How many bytes a batch is on this transport. */
+  abstract sizeOf(batch: EventBatch): number;
+  /** What is written to: the socket itself, or a response that has none yet. */
+  protected abstract get sink(): Writable;
   /** Sends heartbeats and pings, and watches deadlines. */
   protected abstract keepAlive(now: number): void;
-  protected abstract writeEvent(frames: EventFrames): void;
+  protected abstract writeEvents(batch: EventBatch): void;
   protected abstract writeEnd(reason: EndReason): void;
 }
 

@@ -13,7 +13,8 @@ import { matchesFilter, typesOf } from '../events/event-filter.js';
 import { EventJournal, type CursorPosition } from '../events/event-journal.service.js';
 import { EventRelay } from '../events/event-relay.service.js';
 import { visibleSubjects } from '../events/visibility.js';
-import { EventFrames } from './frames.js';
+import { FanOut } from './fan-out.js';
+import { EventBatch, EventFrames } from './frames.js';
 import { hasFilterFor, type RealtimeConnection } from './realtime-connection.js';
 
 const TICK_MS = 100;
@@ -43,6 +44,9 @@ interface ReplayOptions {
 export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(RealtimeHub.name);
   private readonly connections = new Set<RealtimeConnection>();
+  /** Connections whose replay was ahead of the relay, each with the `seq` from which on it is live like the others. */
+  private readonly arriving = new Map<RealtimeConnection, number>();
+  private readonly fanOut: FanOut;
   private ticker: NodeJS.Timeout | undefined;
   private closing = false;
   private onEmpty: (() => void) | undefined;
@@ -53,7 +57,12 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     private readonly relay: EventRelay,
     private readonly authenticator: Authenticator,
     private readonly config: Config,
-  ) {}
+  ) {
+    this.fanOut = new FanOut({
+      maxBufferedBytes: config.REALTIME_MAX_BUFFERED_BYTES,
+      onSlow: (connection) => connection.end('slow_consumer'),
+    });
+  }
 
   onModuleInit(): void {
     this.bus.subscribeAll((event) => this.deliver(event));
@@ -95,6 +104,8 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
   /** Lets go of a connection that is closed. */
   remove(connection: RealtimeConnection): void {
     this.connections.delete(connection);
+    this.arriving.delete(connection);
+    this.fanOut.leave(connection);
     if (this.connections.size === 0) this.onEmpty?.();
   }
 
@@ -115,6 +126,24 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     for (const filter of filters) {
       if (!connection.filters.has(filter)) connection.filters.set(filter, this.relay.position);
     }
+    this.goLive(connection);
+  }
+
+  /** Takes filters from a connection, after the events that came before. */
+  unsubscribe(connection: RealtimeConnection, filters: readonly string[]): void {
+    connection.sendWaiting();
+    for (const filter of filters) connection.filters.delete(filter);
+    this.goLive(connection);
+  }
+
+  /** Gives a connection its place among the others, now or once the relay has come to where it is. */
+  private goLive(connection: RealtimeConnection): void {
+    this.arriving.delete(connection);
+    this.fanOut.leave(connection);
+    if (connection.replaying || !this.connections.has(connection)) return;
+    const liveFrom = Math.max(0, ...connection.filters.values());
+    if (liveFrom <= this.relay.position) this.fanOut.join(connection);
+    else this.arriving.set(connection, liveFrom);
   }
 
   /**
@@ -140,6 +169,7 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
       return (asked || live) && !(live && seq <= liveBefore);
     };
     connection.replaying = true;
+    // What it has been delivered goes first.
     this.subscribe(connection, filters);
     let count = 0;
     // What the connection is subscribed to already goes on from where it is, also if the cursor is ahead of that.
@@ -156,11 +186,9 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
           subjects: visibleSubjects(connection.principal),
           limit: REPLAY_PAGE,
         });
-        for (const event of events) {
-          if (!isDue(event)) continue;
-          connection.send(new EventFrames(event));
-          count += 1;
-        }
+        const due = events.filter(isDue).map((event) => new EventFrames(event));
+        if (due.length > 0) connection.send(new EventBatch(due));
+        count += due.length;
         const last = events.at(-1);
         at = events.length === REPLAY_PAGE && last ? last.seq : Math.max(at, throughSeq);
         if (events.length === REPLAY_PAGE) await connection.flushed();
@@ -173,12 +201,14 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     for (const [filter, since] of connection.filters) connection.filters.set(filter, Math.max(since, at));
     onCaughtUp?.({ count, complete: position.complete });
     connection.replaying = false;
+    this.goLive(connection);
   }
 
   async beforeApplicationShutdown(): Promise<void> {
     this.closing = true;
     clearInterval(this.ticker);
     await this.relay.caughtUp();
+    this.fanOut.flush();
     if (this.connections.size === 0) return;
     const empty = new Promise<void>((resolve) => (this.onEmpty = resolve));
     for (const connection of this.connections) connection.end('shutdown');
@@ -190,10 +220,13 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
 
   private deliver(event: DomainEvent): void {
     const frames = new EventFrames(event);
-    for (const connection of this.connections) {
-      if (!connection.wants(event)) continue;
-      if (this.isSlow(connection)) connection.end('slow_consumer');
-      else connection.send(frames);
+    this.fanOut.publish(frames);
+    for (const [connection, liveFrom] of this.arriving) {
+      if (connection.wants(event)) this.fanOut.write(connection, new EventBatch([frames]));
+      if (event.seq >= liveFrom) {
+        this.arriving.delete(connection);
+        this.fanOut.join(connection);
+      }
     }
     if (event.type === 'user.updated') this.rescope(event.payload.userId, event.seq);
   }

@@ -1,6 +1,6 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { PassThrough } from 'node:stream';
+import { PassThrough, type Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { Authenticator } from '../auth/authenticator.service.js';
 import type { Config } from '../config/config.js';
@@ -10,7 +10,7 @@ import type { EventBus, EventHandler } from '../events/event-bus.js';
 import { checkFilters } from '../events/event-filter.js';
 import type { EventJournal, JournalQuery } from '../events/event-journal.service.js';
 import type { EventRelay } from '../events/event-relay.service.js';
-import type { EventFrames } from './frames.js';
+import type { EventBatch } from './frames.js';
 import { RealtimeConnection } from './realtime-connection.js';
 import { RealtimeHub } from './realtime-hub.service.js';
 
@@ -21,8 +21,7 @@ class RecordingConnection extends RealtimeConnection {
   readonly seqs: number[] = [];
 
   constructor() {
-    const stream = new PassThrough();
-    super(stream as unknown as Socket, stream);
+    super(new PassThrough() as unknown as Socket);
     this.principal = {
       userId: 'u',
       email: 'u@example.com',
@@ -33,8 +32,14 @@ class RecordingConnection extends RealtimeConnection {
   }
   protected keepAlive(): void {}
   protected writeEnd(): void {}
-  protected writeEvent({ event }: EventFrames): void {
-    this.seqs.push(event.seq);
+  sizeOf(): number {
+    return 0;
+  }
+  protected get sink(): Writable {
+    return this.socket;
+  }
+  protected writeEvents({ frames }: EventBatch): void {
+    this.seqs.push(...frames.map(({ event }) => event.seq));
   }
 }
 
@@ -98,6 +103,7 @@ class World {
     this.rows.push({ seq: this.rows.length + 1, id: `evt-${randomUUID()}`, type, subject } as DomainEvent);
   }
 
+  /** Delivers, and flushes now and then. */
   deliver(count: number): void {
     for (const event of this.rows.slice(this.position, this.position + count)) {
       void this.handler(event);
@@ -125,6 +131,7 @@ describe(`replay into live (REPLAY_SEED=${SEED})`, () => {
       await world.hub.replay(connection, filters, { afterSeq: cursor, complete: true });
       for (let n = 20; n > 0; n -= 1) await world.turn();
       world.deliver(Infinity);
+      connection.sendWaiting();
       expect(connection.seqs, `run ${run}`).toEqual(world.visible(cursor, 'login.success', 'login.failed', 'logout'));
     }
   });
@@ -142,6 +149,7 @@ describe(`replay into live (REPLAY_SEED=${SEED})`, () => {
       await world.hub.replay(connection, ['login.*'], { afterSeq: cursor, complete: true });
       for (let n = 20; n > 0; n -= 1) await world.turn();
       world.deliver(Infinity);
+      connection.sendWaiting();
       const due = new Set([
         ...world.visible(liveFrom, 'login.failed'),
         ...world.visible(cursor, 'login.failed', 'login.success'),

@@ -8,13 +8,13 @@ import {
   type OnGatewayConnection,
   type OnGatewayDisconnect,
 } from '@nestjs/websockets';
-import type { WebSocket } from 'ws';
 import { Authenticator } from '../auth/authenticator.service.js';
 import { AppError } from '../common/app-error.js';
 import type { Principal } from '../common/principal.js';
 import { Config } from '../config/config.js';
 import { checkFilters } from '../events/event-filter.js';
 import { EventJournal } from '../events/event-journal.service.js';
+import type { HeraldSocket } from './herald-socket.js';
 import { OTHER_MESSAGES } from './herald-ws.adapter.js';
 import { isAllowedOrigin } from './origin.js';
 import { RealtimeHub } from './realtime-hub.service.js';
@@ -22,11 +22,8 @@ import { CLOSE, WsConnection } from './ws-connection.js';
 import { WsErrorFilter } from './ws-error.filter.js';
 import { clientMessages, requestIdOf, type ClientMessage } from './ws-messages.js';
 
-const connections = new WeakMap<WebSocket, WsConnection>();
-
 /** The connection behind a socket that the gateway let in. */
-function connectionOf(client: WebSocket): WsConnection {
-  const connection = connections.get(client);
+function connectionOf({ connection }: HeraldSocket): WsConnection {
   if (!connection) throw new AppError('UNAUTHORIZED', 'Authentication required');
   return connection;
 }
@@ -35,7 +32,7 @@ function connectionOf(client: WebSocket): WsConnection {
 @Injectable()
 class WsAuthGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
-    if (connectionOf(context.switchToWs().getClient<WebSocket>()).principal) return true;
+    if (connectionOf(context.switchToWs().getClient<HeraldSocket>()).principal) return true;
     throw new AppError('UNAUTHORIZED', 'Authentication required');
   }
 }
@@ -53,24 +50,23 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
     private readonly config: Config,
   ) {}
 
-  handleConnection(client: WebSocket, request: IncomingMessage): void {
+  handleConnection(client: HeraldSocket, request: IncomingMessage): void {
     if (!isAllowedOrigin(request.headers, this.config.allowedOrigins)) {
       this.logger.warn({ msg: 'refused an origin', ip: request.socket.remoteAddress });
       return client.close(CLOSE.policy, 'The origin is not allowed');
     }
     const connection = new WsConnection(client, request, this.config, Date.now());
-    connections.set(client, connection);
+    client.connection = connection;
     this.hub.add(connection);
   }
 
-  handleDisconnect(client: WebSocket): void {
-    const connection = connections.get(client);
-    if (connection) this.hub.remove(connection);
+  handleDisconnect(client: HeraldSocket): void {
+    if (client.connection) this.hub.remove(client.connection);
   }
 
   @SubscribeMessage('auth')
   async auth(
-    @ConnectedSocket() client: WebSocket,
+    @ConnectedSocket() client: HeraldSocket,
     @MessageBody({ schema: clientMessages.auth }) message: ClientMessage<'auth'>,
   ): Promise<object> {
     const connection = connectionOf(client);
@@ -103,7 +99,7 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
   @UseGuards(WsAuthGuard)
   @SubscribeMessage('subscribe')
   async subscribe(
-    @ConnectedSocket() client: WebSocket,
+    @ConnectedSocket() client: HeraldSocket,
     @MessageBody({ schema: clientMessages.subscribe }) message: ClientMessage<'subscribe'>,
   ): Promise<void> {
     const connection = connectionOf(client);
@@ -124,11 +120,11 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
   @UseGuards(WsAuthGuard)
   @SubscribeMessage('unsubscribe')
   unsubscribe(
-    @ConnectedSocket() client: WebSocket,
+    @ConnectedSocket() client: HeraldSocket,
     @MessageBody({ schema: clientMessages.unsubscribe }) message: ClientMessage<'unsubscribe'>,
   ): object {
     const connection = connectionOf(client);
-    for (const filter of checkFilters(message.events)) connection.filters.delete(filter);
+    this.hub.unsubscribe(connection, checkFilters(message.events));
     return { type: 'subscribed', events: [...connection.filters.keys()], ...requestIdOf(message) };
   }
 

@@ -1,8 +1,9 @@
 import { randomInt } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Writable } from 'node:stream';
 import type { Principal } from '../common/principal.js';
-import { sseBlock, type EventFrames } from './frames.js';
+import { sseBlock, type EventBatch } from './frames.js';
 import { RealtimeConnection, type EndReason } from './realtime-connection.js';
 
 const HEARTBEAT = ':heartbeat\n\n';
@@ -26,8 +27,7 @@ export class SseConnection extends RealtimeConnection {
     private readonly heartbeatMs: number,
     private readonly complete: () => void,
   ) {
-    // The response counts what waits, not the socket: behind a pipelined request it has no socket yet.
-    super(socket, response);
+    super(socket);
   }
 
   /** Sends the first bytes: a reconnection time of its own for each client, so that they do not all come back at once. */
@@ -47,8 +47,23 @@ export class SseConnection extends RealtimeConnection {
     this.write(HEARTBEAT);
   }
 
-  protected writeEvent(frames: EventFrames): void {
-    this.write(frames.sse);
+  sizeOf(batch: EventBatch): number {
+    return batch.sse.length;
+  }
+
+  /** Behind a pipelined request the response has no socket yet, and counts what waits by itself. */
+  protected get sink(): Writable {
+    return this.response.socket ?? this.response;
+  }
+
+  protected writeEvents(batch: EventBatch): void {
+    const { response } = this;
+    // Below the response, which would make four writes of each chunk, and others for each client; in order with its own
+    // as long as it holds nothing back.
+    const { socket } = response;
+    const isPassedOn = response.writableLength === socket?.writableLength;
+    if (!socket || !response.chunkedEncoding || response.writableEnded || !isPassedOn) this.write(batch.sse);
+    else if (!socket.destroyed) socket.write(batch.sseChunk);
   }
 
   protected writeEnd(reason: EndReason): void {
