@@ -57,20 +57,32 @@ describe('the fan-out', () => {
     expect(client.lastEventId).toBe('evt-2');
   });
 
-  it('gathers for some milliseconds after a flush, counted from its end', async () => {
+  it('gathers for some milliseconds while many come, counted from the end of the last flush', async () => {
     vi.useFakeTimers();
     try {
       const [fanOut, client] = [newFanOut(), new Client('u', ['*'])];
       fanOut.join(client);
+      fanOut.publish(event(0));
       fanOut.publish(event(1));
       await Promise.resolve();
       for (const seq of [2, 3, 4]) {
         vi.advanceTimersByTime(2);
         fanOut.publish(event(seq));
       }
-      expect(client.batches).toEqual([[1]]);
+      expect(client.batches).toEqual([[0, 1]]);
       vi.advanceTimersByTime(2);
-      expect(client.batches).toEqual([[1], [2, 3, 4]]);
+      const sent = [
+        [0, 1],
+        [2, 3, 4],
+      ];
+      expect(client.batches).toEqual(sent);
+      // Quiet again after a while.
+      vi.advanceTimersByTime(50);
+      for (const seq of [5, 6]) {
+        fanOut.publish(event(seq));
+        await Promise.resolve();
+      }
+      expect(client.batches).toEqual([...sent, [5], [6]]);
     } finally {
       vi.useRealTimers();
     }

@@ -5,6 +5,8 @@ import type { RealtimeConnection } from './realtime-connection.js';
 
 /** How long events gather while many come, counted from the end of the last flush, in ms. */
 const COALESCE_MS = 8;
+/** How long it is taken to be busy after a flush of more than one event, in ms. */
+const BUSY_MS = 50;
 /** More than this is worth a write of its own. */
 const MUCH_BYTES = 65_536;
 /** The audience of admins, and the types of a client that wants all of them. */
@@ -52,6 +54,8 @@ export class FanOut {
   private scheduled = false;
   private timer: NodeJS.Timeout | undefined;
   private flushedAt = Number.NEGATIVE_INFINITY;
+  /** Until when events are taken to be many. */
+  private busyUntil = Number.NEGATIVE_INFINITY;
 
   /** When a group has gathered enough to be sent at once. */
   private readonly muchBytes: number;
@@ -150,8 +154,9 @@ export class FanOut {
       }
     }
     this.options.onFlush?.(this.gathered, writes);
-    this.gathered = 0;
     this.flushedAt = performance.now();
+    if (this.gathered > 1) this.busyUntil = this.flushedAt + BUSY_MS;
+    this.gathered = 0;
   }
 
   /** Sends a connection events that it gets for itself. */
@@ -167,7 +172,8 @@ export class FanOut {
   private schedule(): void {
     if (this.scheduled) return;
     this.scheduled = true;
-    const wait = this.flushedAt + COALESCE_MS - performance.now();
+    const now = performance.now();
+    const wait = now < this.busyUntil ? this.flushedAt + COALESCE_MS - now : 0;
     // After the events that the relay delivers in the same breath.
     if (wait <= 0) queueMicrotask(() => this.scheduled && this.flush());
     else this.timer = setTimeout(() => this.flush(), wait);

@@ -11,7 +11,7 @@ export interface Load {
 const HEAD_END = Buffer.from('\r\n\r\n');
 
 /**
- * Sends one request after the other on each of some connections, for a while.
+ * Sends one request after the other on each of some connections, for a while, one at least.
  *
  * Raw sockets that look at nothing but status and length: a client that does more would be what is measured.
  *
@@ -29,13 +29,13 @@ async function askUntil(port: number, request: string, until: number, latencies:
   const socket = connect({ port, host: '127.0.0.1', noDelay: true });
   await once(socket, 'connect');
   const answers = answersOf(socket);
-  while (performance.now() < until) {
+  do {
     const askedAt = performance.now();
     socket.write(request);
     const { value } = await answers.next();
     if (value === undefined || !value.startsWith('HTTP/1.1 2')) throw new Error(`answered ${value ?? 'nothing'}`);
     latencies.push(performance.now() - askedAt);
-  }
+  } while (performance.now() < until);
   socket.destroy();
 }
 

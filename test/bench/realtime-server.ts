@@ -1,0 +1,75 @@
+import 'reflect-metadata';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Controller, Module, Sse, type MessageEvent } from '@nestjs/common';
+import { map, Observable, Subject } from 'rxjs';
+import { createApp, startApp } from '../../src/app.setup.js';
+import { Public } from '../../src/common/principal.js';
+import { loadConfig } from '../../src/config/config.js';
+import type { DomainEvent } from '../../src/events/domain-event.js';
+import { EventBus } from '../../src/events/event-bus.js';
+import { RealtimeHub } from '../../src/realtime/realtime-hub.service.js';
+import type { WsConnection } from '../../src/realtime/ws-connection.js';
+
+/**
+ * The server under test, and the same server the plain way: `ws.send(JSON.stringify(…))` to each WebSocket client, an
+ * Observable for each client of `GET /api/v1/plain`.
+ */
+const events = new Subject<DomainEvent>();
+
+@Public()
+@Controller('plain')
+class PlainController {
+  @Sse()
+  stream(): Observable<MessageEvent> {
+    return events.pipe(map(({ id, type, timestamp, payload }) => ({ id, type, data: { type, timestamp, payload } })));
+  }
+}
+@Module({ controllers: [PlainController] })
+class PlainModule {}
+
+const folder = mkdtempSync(join(tmpdir(), 'herald-bench-'));
+const config = loadConfig({
+  NODE_ENV: 'test',
+  LOG_LEVEL: 'info',
+  HOST: '127.0.0.1',
+  PORT: '0',
+  DATABASE_URL: `sqlite:${join(folder, 'herald.sqlite')}`,
+  ADMIN_EMAIL: 'admin@example.com',
+  ADMIN_PASSWORD: 'Admin-password-1',
+  RATE_LIMIT_MAX: '1000000',
+  JWT_EXPIRES_IN: '1d',
+});
+const app = await createApp(config, [PlainModule]);
+const url = await startApp(app, config);
+const hub = app.get(RealtimeHub) as unknown as {
+  deliver: (event: DomainEvent) => void;
+  connections: Set<WsConnection>;
+};
+const engine = hub.deliver.bind(hub);
+let mode: 'herald' | 'plain' = 'herald';
+hub.deliver = (event) => {
+  if (mode === 'herald') return engine(event);
+  const { id, type, timestamp, payload } = event;
+  for (const connection of hub.connections) {
+    const { client } = connection as unknown as { client?: { send: (text: string) => void } };
+    client?.send(JSON.stringify({ type: 'event', event: { id, type, timestamp, payload } }));
+  }
+};
+app.get(EventBus).subscribeAll((event) => events.next(event));
+
+process.on('message', (message: { mode?: typeof mode; usage?: true; gc?: true; stop?: true }) => {
+  if (message.mode) mode = message.mode;
+  if (message.usage) {
+    globalThis.gc?.();
+    process.send?.({ cpu: process.cpuUsage(), rss: process.memoryUsage.rss() });
+  }
+  if (message.stop) {
+    void app.close().finally(() => {
+      rmSync(folder, { recursive: true });
+      process.exit(0);
+    });
+  }
+});
+process.send?.({ port: Number(new URL(url).port) });
