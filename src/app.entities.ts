@@ -1,6 +1,7 @@
 import { ApiKey } from './api-keys/api-key.entity.js';
 import { OneTimeToken } from './auth/one-time-token.entity.js';
 import { RefreshToken } from './auth/refresh-token.entity.js';
+import { StreamTicket } from './auth/stream-ticket.entity.js';
 import { EventCursor } from './events/event-cursor.entity.js';
 import { EventRow } from './events/event.entity.js';
 import { JobRow } from './jobs/job.entity.js';
@@ -22,6 +23,7 @@ export const entities = [
   RefreshToken,
   Lockout,
   OneTimeToken,
+  StreamTicket,
   ApiKey,
   TotpFactor,
   RecoveryCode,

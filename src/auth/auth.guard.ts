@@ -47,10 +47,12 @@ export class AuthGuard implements CanActivate {
     return true;
   }
 
-  /** By access token or by API key; a request that brings both is the token's. */
+  /** By access token, ticket or API key; a request that brings several is the first one's. */
   private async authenticate(request: FastifyRequest, tokenInQuery: boolean): Promise<Principal> {
-    const token = bearerToken(request) ?? (tokenInQuery ? queryToken(request) : undefined);
+    const token = bearerToken(request) ?? (tokenInQuery ? fromQuery(request, 'token') : undefined);
     if (token !== undefined) return this.authenticator.authenticate(token);
+    const ticket = tokenInQuery ? fromQuery(request, 'ticket') : undefined;
+    if (ticket !== undefined) return this.authenticator.authenticateTicket(ticket);
     const key = apiKey(request);
     if (key !== undefined) return this.authenticator.authenticateKey(key);
     throw new AppError('UNAUTHORIZED', 'Authentication required');
@@ -68,7 +70,7 @@ function bearerToken({ headers }: FastifyRequest): string | undefined {
   return /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
 }
 
-function queryToken({ query }: FastifyRequest): string | undefined {
-  const { token } = query as { token?: unknown };
-  return typeof token === 'string' ? token : undefined;
+function fromQuery({ query }: FastifyRequest, name: 'token' | 'ticket'): string | undefined {
+  const value = (query as Record<string, unknown>)[name];
+  return typeof value === 'string' ? value : undefined;
 }

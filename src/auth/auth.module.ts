@@ -17,6 +17,7 @@ import { OneTimeToken } from './one-time-token.entity.js';
 import { OneTimeTokens } from './one-time-tokens.service.js';
 import { PasswordReset } from './password-reset.service.js';
 import { RefreshTokensService } from './refresh-tokens.service.js';
+import { StreamTickets } from './stream-tickets.service.js';
 
 /** Who is this? Login, tokens, and the guard in front of every route. */
 @Module({
@@ -35,11 +36,12 @@ import { RefreshTokensService } from './refresh-tokens.service.js';
     AccessTokensService,
     RefreshTokensService,
     Authenticator,
+    StreamTickets,
     AccountLookup,
     OneTimeTokens,
     EmailVerification,
     PasswordReset,
   ],
-  exports: [Authenticator, AccountLookup],
+  exports: [Authenticator, StreamTickets, AccountLookup],
 })
 export class AuthModule {}

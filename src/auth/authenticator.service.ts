@@ -3,6 +3,7 @@ import { AppError } from '../common/app-error.js';
 import type { Principal } from '../common/principal.js';
 import { ApiKeyLookup } from '../users/api-key-lookup.js';
 import { SessionsService, type EndedSessions } from '../users/sessions.service.js';
+import { StreamTickets } from './stream-tickets.service.js';
 import { AccessTokensService } from './access-tokens.service.js';
 
 /** Answers "who is this?" for REST, WebSocket and SSE alike. */
@@ -12,6 +13,7 @@ export class Authenticator {
     private readonly tokens: AccessTokensService,
     private readonly sessions: SessionsService,
     private readonly keys: ApiKeyLookup,
+    private readonly tickets: StreamTickets,
   ) {}
 
   /**
@@ -33,6 +35,18 @@ export class Authenticator {
     const principal = await this.keys.byKey(rawKey);
     if (!principal) throw new AppError('UNAUTHORIZED', 'The API key is not valid, has expired or was revoked');
     return principal;
+  }
+
+  /** Returns the principal that a ticket stands for, and uses the ticket up. @throws AppError UNAUTHORIZED */
+  async authenticateTicket(ticket: string): Promise<Principal> {
+    const holder = await this.tickets.redeem(ticket);
+    const { sessionId, isKey, principalExpiresAt } = holder ?? {};
+    const principal =
+      sessionId !== undefined && (isKey ? await this.keys.byId(sessionId) : await this.sessions.findOwner(sessionId));
+    if (!principal || Number(principalExpiresAt) <= Date.now()) {
+      throw new AppError('UNAUTHORIZED', 'The ticket is not valid, has expired or was used');
+    }
+    return { ...principal, expiresAt: Number(principalExpiresAt) };
   }
 
   /** Returns a principal as it is now, or undefined when its session or its key has ended. */

@@ -15,6 +15,7 @@ export const SCOPES = [
   'webhooks:manage',
   'jobs:manage',
   'audit:read',
+  'realtime:manage',
 ] as const;
 
 /** One thing that an API key can be allowed. */
@@ -47,7 +48,7 @@ export const Public = () => SetMetadata(PUBLIC_ROUTE, true);
 /** Metadata key under which {@link TokenInQuery} marks a route. */
 export const TOKEN_IN_QUERY = Symbol('token in query');
 
-/** Lets a route take its access token from `?token=` too, for clients that cannot set headers (browser EventSource). */
+/** Lets a route take an access token from `?token=`, or a ticket from `?ticket=`, for clients that cannot set headers (browser EventSource). */
 export const TokenInQuery = () => SetMetadata(TOKEN_IN_QUERY, true);
 
 /** Metadata key under which {@link Roles} marks a route. */

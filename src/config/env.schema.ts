@@ -207,6 +207,18 @@ export const envSchema = z.object({
   REALTIME_MAX_BUFFERED_BYTES: integer(16_384, 1_073_741_824)
     .default(1_048_576)
     .meta(meta('bytes that may wait for one slow connection before it is closed', '1048576')),
+  REALTIME_TOTAL_BUFFERED_BYTES: integer(1_048_576, 68_719_476_736)
+    .default(268_435_456)
+    .meta(meta('bytes that may wait for all connections together; over it the slowest are closed first', '268435456')),
+  REALTIME_MAX_CONNECTIONS: integer(0, 1_000_000)
+    .default(20_000)
+    .meta(meta('live connections of this process; 0 is no limit', '20000')),
+  REALTIME_MAX_CONNECTIONS_PER_USER: integer(0, 1_000_000)
+    .default(50)
+    .meta(meta('live connections of one account; 0 is no limit', '50')),
+  REALTIME_MAX_CONNECTIONS_PER_ADDRESS: integer(0, 1_000_000)
+    .default(500)
+    .meta(meta('live connections from one address; 0 is no limit', '500')),
   JOBS_STORE: oneOf('database', 'memory')
     .default('database')
     .meta(meta('where jobs wait; memory forgets them with the process: for tests and throw-away use', 'database')),

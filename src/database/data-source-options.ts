@@ -10,6 +10,7 @@ import { PasswordHistory1795500000006 } from './migrations/1795500000006-passwor
 import { Webhooks1795500000001 } from './migrations/1795500000001-webhooks.js';
 import { Audit1795500000007 } from './migrations/1795500000007-audit.js';
 import { Tracing1795500000008 } from './migrations/1795500000008-tracing.js';
+import { StreamTickets1795500000009 } from './migrations/1795500000009-stream-tickets.js';
 
 /** Every migration, oldest first; a new one is added here by hand, after it was read. */
 const migrations = [
@@ -23,6 +24,7 @@ const migrations = [
   PasswordHistory1795500000006,
   Audit1795500000007,
   Tracing1795500000008,
+  StreamTickets1795500000009,
 ];
 
 /** How many prepared statements each connection keeps: more than there are. */

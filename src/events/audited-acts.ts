@@ -17,6 +17,7 @@ export const auditedActs = {
   'job.retried': 'A job was told to run again at once.',
   'job.redriven': 'The dead jobs of a type were told to run again.',
   'job.discarded': 'A job was removed for good.',
+  'connection.closed': 'An admin closed a live connection.',
   'session.ended': 'An admin ended a session.',
   'session.reused': 'A used refresh token came again: its session was ended.',
   'reauthentication.failed': 'A logged-in caller gave a wrong password or code where one was asked for again.',

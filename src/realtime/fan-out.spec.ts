@@ -15,7 +15,7 @@ class Client extends RealtimeConnection {
   waiting = 0;
 
   constructor(userId: string, filters: string[], role: 'user' | 'admin' = 'user') {
-    super(new PassThrough() as unknown as Socket);
+    super(new PassThrough() as unknown as Socket, null);
     this.principal = { userId, email: `${userId}@example.com`, role, sessionId: 's', expiresAt: Infinity };
     for (const filter of filters) this.filters.set(filter, 0);
   }
@@ -31,7 +31,9 @@ class Client extends RealtimeConnection {
   protected get sink(): Writable {
     return this.socket;
   }
+  readonly transport = 'sse';
   protected keepAlive(): void {}
+  protected writeExpiring(): void {}
   protected writeEnd(reason: EndReason): void {
     this.ends.push(reason);
   }

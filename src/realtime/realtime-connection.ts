@@ -11,6 +11,8 @@ import type { EventBatch } from './frames.js';
 /** Why the service ends a connection. */
 export type EndReason = 'token_expired' | 'revoked' | 'slow_consumer' | 'shutdown';
 
+/** How long before its end a client is told that its token expires. */
+const EXPIRY_WARNING_MS = 30_000;
 /** How long an ended connection may take to close. */
 const GOODBYE_MS = 30_000;
 
@@ -21,12 +23,12 @@ const GOODBYE_MS = 30_000;
  */
 export abstract class RealtimeConnection {
   readonly id = randomUUID();
+  abstract readonly transport: 'websocket' | 'sse';
   /** Each filter with the journal position after which it is delivered live. */
   readonly filters = new Map<string, number>();
   /** Where events wait for it while many come. */
   fanOut: FanOut | undefined;
-  /** Undefined until the client has authenticated. */
-  principal: Principal | undefined;
+  private owner: Principal | undefined;
   /** While true, nothing is sent live: the replay goes on until it has caught up with the relay. */
   replaying = false;
   /** Resolves once what the service itself replays to it, after a change of role, is through. */
@@ -36,8 +38,31 @@ export abstract class RealtimeConnection {
   /** When the service ended it, in epoch milliseconds; undefined while it lives. */
   private endedAt: number | undefined;
 
-  /** @param socket - what carries the connection. */
-  constructor(protected readonly socket: Socket) {}
+  /** When it was opened, in epoch ms. */
+  readonly connectedAt = Date.now();
+  /** When its client is told that its token expires, in epoch ms. */
+  private warnAt = Number.POSITIVE_INFINITY;
+
+  /**
+   * @param socket - what carries the connection.
+   * @param ip - where it comes from.
+   */
+  constructor(
+    protected readonly socket: Socket,
+    readonly ip: string | null,
+  ) {}
+
+  /** Undefined until the client has authenticated. */
+  get principal(): Principal | undefined {
+    return this.owner;
+  }
+
+  set principal(principal: Principal | undefined) {
+    this.owner = principal;
+    const warnAt = (principal?.expiresAt ?? Number.POSITIVE_INFINITY) - EXPIRY_WARNING_MS;
+    // Who comes with a token that is about to expire knows it.
+    this.warnAt = warnAt > Date.now() ? warnAt : Number.POSITIVE_INFINITY;
+  }
 
   /** Says whether an event is to be sent live, by the filters and the principal of this moment. */
   wants({ type, subject, seq }: DomainEvent): boolean {
@@ -96,7 +121,18 @@ export abstract class RealtimeConnection {
       // A client that does not read never takes its goodbye, nor what waits before it.
       if (now - this.endedAt > GOODBYE_MS) this.destroy();
     } else if (this.principal && this.principal.expiresAt <= now) this.end('token_expired');
-    else this.keepAlive(now);
+    else {
+      this.warnOfExpiry(now);
+      this.keepAlive(now);
+    }
+  }
+
+  /** Tells the client while there is time to come with a new token, which goes on without a gap. */
+  private warnOfExpiry(now: number): void {
+    if (!this.owner || now < this.warnAt) return;
+    this.warnAt = Number.POSITIVE_INFINITY;
+    this.sendWaiting();
+    this.writeExpiring(this.owner.expiresAt);
   }
 
   /** How many bytes a batch is on this transport. */
@@ -106,6 +142,7 @@ export abstract class RealtimeConnection {
   /** Sends heartbeats and pings, and watches deadlines. */
   protected abstract keepAlive(now: number): void;
   protected abstract writeEvents(batch: EventBatch): void;
+  protected abstract writeExpiring(expiresAt: number): void;
   protected abstract writeEnd(reason: EndReason): void;
 }
 

@@ -7,6 +7,8 @@ import {
 } from '@nestjs/common';
 import { Authenticator } from '../auth/authenticator.service.js';
 import { Config } from '../config/config.js';
+import { AppError } from '../common/app-error.js';
+import { AuditTrail } from '../events/audit-trail.service.js';
 import type { DomainEvent } from '../events/domain-event.js';
 import { EventBus } from '../events/event-bus.js';
 import { matchesFilter, typesOf } from '../events/event-filter.js';
@@ -26,6 +28,18 @@ const GOODBYE_MS = 2000;
 export interface ReplayResult {
   count: number;
   complete: boolean;
+}
+
+/** A live connection as admins see it; times in epoch ms. */
+export interface ConnectionView extends Pick<
+  RealtimeConnection,
+  'id' | 'transport' | 'ip' | 'connectedAt' | 'bufferedBytes'
+> {
+  userId: string | null;
+  sessionId: string | null;
+  /** Its filters. */
+  events: string[];
+  lastEventId: string | null;
 }
 
 interface ReplayOptions {
@@ -56,6 +70,7 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     private readonly journal: EventJournal,
     private readonly relay: EventRelay,
     private readonly authenticator: Authenticator,
+    private readonly trail: AuditTrail,
     private readonly config: Config,
   ) {
     this.fanOut = new FanOut({
@@ -93,6 +108,25 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
   /** How many connections there are. */
   get size(): number {
     return this.connections.size;
+  }
+
+  /** Lists the connections, the oldest first. */
+  list(): ConnectionView[] {
+    return [...this.connections].map((connection) => {
+      const { id, transport, ip, principal, connectedAt, filters, bufferedBytes, lastEventId } = connection;
+      const userId = principal?.userId ?? null;
+      const about = { id, transport, ip, userId, sessionId: principal?.sessionId ?? null, connectedAt };
+      return { ...about, events: [...filters.keys()], bufferedBytes, lastEventId: lastEventId ?? null };
+    });
+  }
+
+  /** Closes a connection by an admin's hand. @throws AppError NOT_FOUND */
+  async close(id: string): Promise<void> {
+    const connection = [...this.connections].find((one) => one.id === id);
+    if (!connection) throw new AppError('NOT_FOUND', 'There is no such connection');
+    const { ip, principal } = connection;
+    await this.trail.record('connection.closed', { subject: principal?.userId ?? id, details: { id, ip } });
+    connection.end('revoked');
   }
 
   /** Takes a connection in, or tells it at once that the service is going down. */
@@ -273,11 +307,27 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     }
   }
 
+  /** Closes those for which most waits until all of them together are within the budget. */
+  private keepBudget(): void {
+    let total = 0;
+    for (const { bufferedBytes } of this.connections) total += bufferedBytes;
+    if (total <= this.config.REALTIME_TOTAL_BUFFERED_BYTES) return;
+    const waiting = [...this.connections].map((connection) => ({ connection, bytes: connection.bufferedBytes }));
+    for (const { connection, bytes } of waiting.toSorted((a, b) => b.bytes - a.bytes)) {
+      connection.end('slow_consumer');
+      // What waits is given up: a goodbye that waits behind it would free nothing.
+      connection.destroy();
+      total -= bytes;
+      if (total <= this.config.REALTIME_TOTAL_BUFFERED_BYTES) return;
+    }
+  }
+
   private isSlow(connection: RealtimeConnection): boolean {
     return connection.bufferedBytes > this.config.REALTIME_MAX_BUFFERED_BYTES;
   }
 
   private tick(now: number): void {
+    this.keepBudget();
     for (const connection of this.connections) {
       // Answers and pongs wait for a client that does not read as events do.
       if (this.isSlow(connection)) connection.end('slow_consumer');

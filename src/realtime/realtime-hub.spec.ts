@@ -4,6 +4,7 @@ import { PassThrough, type Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { Authenticator } from '../auth/authenticator.service.js';
 import type { Config } from '../config/config.js';
+import type { AuditTrail } from '../events/audit-trail.service.js';
 import type { EventType } from '../events/catalogue.js';
 import type { DomainEvent } from '../events/domain-event.js';
 import type { EventBus, EventHandler } from '../events/event-bus.js';
@@ -21,7 +22,7 @@ class RecordingConnection extends RealtimeConnection {
   readonly seqs: number[] = [];
 
   constructor() {
-    super(new PassThrough() as unknown as Socket);
+    super(new PassThrough() as unknown as Socket, null);
     this.principal = {
       userId: 'u',
       email: 'u@example.com',
@@ -30,7 +31,9 @@ class RecordingConnection extends RealtimeConnection {
       expiresAt: Number.POSITIVE_INFINITY,
     };
   }
+  readonly transport = 'sse';
   protected keepAlive(): void {}
+  protected writeExpiring(): void {}
   protected writeEnd(): void {}
   sizeOf(): number {
     return 0;
@@ -80,6 +83,7 @@ class World {
       journal as unknown as EventJournal,
       relay as unknown as EventRelay,
       { onSessionsEnded: () => undefined, refresh: () => slowly(() => undefined) } as unknown as Authenticator,
+      {} as AuditTrail,
       { REALTIME_MAX_BUFFERED_BYTES: 1_000_000 } as Config,
     );
     this.hub.onModuleInit();

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import proxyAddr from '@fastify/proxy-addr';
 import { Injectable, Logger, UseFilters, UseGuards, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import {
   ConnectedSocket,
@@ -14,6 +15,7 @@ import type { Principal } from '../common/principal.js';
 import { Config } from '../config/config.js';
 import { checkFilters } from '../events/event-filter.js';
 import { EventJournal } from '../events/event-journal.service.js';
+import { ConnectionLimits } from './connection-limits.service.js';
 import type { HeraldSocket } from './herald-socket.js';
 import { OTHER_MESSAGES } from './herald-ws.adapter.js';
 import { isAllowedOrigin } from './origin.js';
@@ -31,8 +33,10 @@ function connectionOf({ connection }: HeraldSocket): WsConnection {
 /** Lets through only messages of connections that have authenticated. */
 @Injectable()
 class WsAuthGuard implements CanActivate {
-  canActivate(context: ExecutionContext): boolean {
-    if (connectionOf(context.switchToWs().getClient<HeraldSocket>()).principal) return true;
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    const connection = connectionOf(context.switchToWs().getClient<HeraldSocket>());
+    await connection.settled;
+    if (connection.principal) return true;
     throw new AppError('UNAUTHORIZED', 'Authentication required');
   }
 }
@@ -42,33 +46,62 @@ class WsAuthGuard implements CanActivate {
 @UseFilters(WsErrorFilter)
 export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect {
   private readonly logger = new Logger(RealtimeGateway.name);
+  private readonly trust: (address: string, hop: number) => boolean;
 
   constructor(
     private readonly hub: RealtimeHub,
     private readonly authenticator: Authenticator,
     private readonly journal: EventJournal,
+    private readonly limits: ConnectionLimits,
     private readonly config: Config,
-  ) {}
+  ) {
+    this.trust = proxyAddr.compile([...config.TRUST_PROXY]);
+  }
 
   handleConnection(client: HeraldSocket, request: IncomingMessage): void {
     if (!isAllowedOrigin(request.headers, this.config.allowedOrigins)) {
-      this.logger.warn({ msg: 'refused an origin', ip: request.socket.remoteAddress });
+      this.logger.warn({ msg: 'refused an origin', ip: this.addressOf(request) });
       return client.close(CLOSE.policy, 'The origin is not allowed');
     }
-    const connection = new WsConnection(client, request, this.config, Date.now());
-    client.connection = connection;
-    this.hub.add(connection);
+    const ip = this.addressOf(request);
+    try {
+      const place = this.limits.take(ip);
+      client.connection = new WsConnection(client, request, ip, place, this.config, Date.now());
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      this.logger.warn({ msg: error.message, ip });
+      return client.close(CLOSE.policy, error.message);
+    }
+    this.hub.add(client.connection);
+    const ticket = new URL(request.url ?? '', 'ws://x').searchParams.get('ticket');
+    if (ticket === null) return;
+    // What the client sends meanwhile waits for it.
+    client.connection.settled = this.authenticate(client, { type: 'auth', ticket } as ClientMessage<'auth'>)
+      .then((answer) => client.send(JSON.stringify(answer)))
+      .catch((error: unknown) => this.logger.error({ msg: 'a ticket could not be looked at', err: error }));
+  }
+
+  /** Behind trusted proxies, the address that they name. */
+  private addressOf(request: IncomingMessage): string {
+    return proxyAddr(request, this.trust) ?? '';
   }
 
   handleDisconnect(client: HeraldSocket): void {
-    if (client.connection) this.hub.remove(client.connection);
+    if (!client.connection) return;
+    this.hub.remove(client.connection);
+    client.connection.place.release();
   }
 
   @SubscribeMessage('auth')
   async auth(
     @ConnectedSocket() client: HeraldSocket,
     @MessageBody({ schema: clientMessages.auth }) message: ClientMessage<'auth'>,
-  ): Promise<object> {
+  ): Promise<object | undefined> {
+    await connectionOf(client).settled;
+    return this.authenticate(client, message);
+  }
+
+  private async authenticate(client: HeraldSocket, message: ClientMessage<'auth'>): Promise<object | undefined> {
     const connection = connectionOf(client);
     const principal = await this.principalOf(message);
     // A connection is one account's for good; its session may be refreshed in place.
@@ -78,6 +111,14 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
       this.logger.warn({ msg: 'auth refused', ip, actorId: principal?.userId });
       return { type: 'auth', ok: false, ...requestIdOf(message) };
     }
+    try {
+      connection.place.assign(principal.userId);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      this.logger.warn({ msg: error.message, ip, actorId: principal.userId });
+      client.close(CLOSE.policy, error.message);
+      return undefined;
+    }
     this.logger.log({ msg: 'auth', ip, actorId: principal.userId });
     connection.principal = principal;
     this.hub.recheck(connection);
@@ -85,11 +126,11 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
   }
 
   /** Undefined for a token or key that is not valid. */
-  private async principalOf({ token, apiKey = '' }: ClientMessage<'auth'>): Promise<Principal | undefined> {
+  private async principalOf({ token, apiKey, ticket = '' }: ClientMessage<'auth'>): Promise<Principal | undefined> {
     try {
-      return await (token === undefined
-        ? this.authenticator.authenticateKey(apiKey)
-        : this.authenticator.authenticate(token));
+      if (token !== undefined) return await this.authenticator.authenticate(token);
+      if (apiKey !== undefined) return await this.authenticator.authenticateKey(apiKey);
+      return await this.authenticator.authenticateTicket(ticket);
     } catch (error) {
       if (error instanceof AppError && error.code === 'UNAUTHORIZED') return undefined;
       throw error;

@@ -18,16 +18,19 @@ const RECONNECT: Record<EndReason, boolean> = {
 
 /** A client of the event stream. */
 export class SseConnection extends RealtimeConnection {
+  readonly transport = 'sse';
   private nextHeartbeat = Number.POSITIVE_INFINITY;
 
   constructor(
     socket: Socket,
+    ip: string | null,
     private readonly response: ServerResponse,
-    override principal: Principal,
+    principal: Principal,
     private readonly heartbeatMs: number,
     private readonly complete: () => void,
   ) {
-    super(socket);
+    super(socket, ip);
+    this.principal = principal;
   }
 
   /** Sends the first bytes: a reconnection time of its own for each client, so that they do not all come back at once. */
@@ -64,6 +67,10 @@ export class SseConnection extends RealtimeConnection {
     const isPassedOn = response.writableLength === socket?.writableLength;
     if (!socket || !response.chunkedEncoding || response.writableEnded || !isPassedOn) this.write(batch.sse);
     else if (!socket.destroyed) socket.write(batch.sseChunk);
+  }
+
+  protected writeExpiring(expiresAt: number): void {
+    this.write(sseBlock('stream.expiring', { expiresAt }));
   }
 
   protected writeEnd(reason: EndReason): void {

@@ -8,6 +8,7 @@ import { AllowScope, CurrentPrincipal, TokenInQuery, type Principal } from '../c
 import { Config } from '../config/config.js';
 import { checkFilters, splitList } from '../events/event-filter.js';
 import { EventJournal } from '../events/event-journal.service.js';
+import { ConnectionLimits } from './connection-limits.service.js';
 import { RealtimeHub } from './realtime-hub.service.js';
 import { SseConnection } from './sse-connection.js';
 
@@ -26,6 +27,7 @@ export class SseController {
   constructor(
     private readonly hub: RealtimeHub,
     private readonly journal: EventJournal,
+    private readonly limits: ConnectionLimits,
     private readonly config: Config,
   ) {}
 
@@ -42,14 +44,17 @@ export class SseController {
     // An EventSource that has seen no event yet may send an empty header.
     const lastEventId = lastEventIdHeader || query.lastEventId || undefined;
     const position = lastEventId === undefined ? undefined : await this.journal.locate(lastEventId, 'lastEventId');
+    const { socket } = reply.request.raw;
+    const { ip } = reply.request;
+    const place = this.limits.take(ip, principal.userId);
+    // A response that waits behind a pipelined request never closes, only its socket does.
+    for (const closing of [socket, reply.raw]) closing.once('close', place.release);
     return new Observable<never>((subscriber) => {
       const complete = () => subscriber.complete();
-      const { socket } = reply.request.raw;
-      const connection = new SseConnection(socket, reply.raw, principal, this.config.SSE_HEARTBEAT_MS, complete);
+      const connection = new SseConnection(socket, ip, reply.raw, principal, this.config.SSE_HEARTBEAT_MS, complete);
       onHeadWritten(reply.raw, () => {
         // Nest ends the response of a client that has left, and that writes the head too.
         if (socket.destroyed) return;
-        // A response that waits behind a pipelined request never closes, only its socket does.
         const gone = (): void => {
           socket.off('close', gone);
           this.hub.remove(connection);

@@ -3,6 +3,7 @@ import { Logger } from '@nestjs/common';
 import type { WebSocket } from 'ws';
 import type { Config } from '../config/config.js';
 import type { Writable } from 'node:stream';
+import type { Place } from './connection-limits.service.js';
 import type { EventBatch } from './frames.js';
 import { RealtimeConnection, type EndReason } from './realtime-connection.js';
 
@@ -21,9 +22,8 @@ const MAX_MISSED_PINGS = 2;
 
 /** A WebSocket client. */
 export class WsConnection extends RealtimeConnection {
+  readonly transport = 'websocket';
   private readonly logger = new Logger(WsConnection.name);
-  /** Where it comes from. */
-  readonly ip: string | null;
   private readonly authDeadline: number;
   private nextPing: number;
   private missedPings = 0;
@@ -33,11 +33,13 @@ export class WsConnection extends RealtimeConnection {
   constructor(
     private readonly client: WebSocket,
     request: IncomingMessage,
+    ip: string | null,
+    /** Its place among the live connections. */
+    readonly place: Place,
     private readonly config: Config,
     now: number,
   ) {
-    super(request.socket);
-    this.ip = request.socket.remoteAddress ?? null;
+    super(request.socket, ip);
     this.authDeadline = now + config.WS_AUTH_TIMEOUT_MS;
     this.nextPing = now + config.WS_PING_INTERVAL_MS;
     client.on('pong', () => (this.missedPings = 0));
@@ -71,6 +73,10 @@ export class WsConnection extends RealtimeConnection {
   protected writeEvents(batch: EventBatch): void {
     // Below `ws`, which would frame each message for each client. It holds nothing back: no extension was negotiated.
     if (this.client.readyState === this.client.OPEN) this.socket.write(batch.webSocket);
+  }
+
+  protected writeExpiring(expiresAt: number): void {
+    this.answer({ type: 'auth', expiring: true, expiresAt });
   }
 
   protected writeEnd(reason: EndReason): void {

@@ -1,16 +1,20 @@
 import { z } from 'zod';
 
 const requestId = z.string().max(128).optional();
+const secret = z.string().min(1).optional();
 const events = z.array(z.string()).min(1).max(1000);
 
 /** What a client may send; unknown fields are ignored. */
 export const clientMessages = {
   auth: z
-    .object({ requestId, token: z.string().min(1).optional(), apiKey: z.string().min(1).optional() })
-    .refine(({ token, apiKey }) => (token === undefined) !== (apiKey === undefined), {
-      path: ['token'],
-      error: 'give either "token" or "apiKey"',
-    }),
+    .object({ requestId, token: secret, apiKey: secret, ticket: secret })
+    .refine(
+      ({ token, apiKey, ticket }) => [token, apiKey, ticket].filter((given) => given !== undefined).length === 1,
+      {
+        path: ['token'],
+        error: 'give one of "token", "apiKey" and "ticket"',
+      },
+    ),
   subscribe: z.object({ requestId, events, lastEventId: z.string().optional() }),
   unsubscribe: z.object({ requestId, events }),
   ping: z.object({ requestId }),

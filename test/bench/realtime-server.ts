@@ -40,10 +40,12 @@ const config = loadConfig({
   ADMIN_PASSWORD: 'Admin-password-1',
   RATE_LIMIT_MAX: '1000000',
   JWT_EXPIRES_IN: '1d',
+  REALTIME_MAX_CONNECTIONS_PER_USER: '0',
+  REALTIME_MAX_CONNECTIONS_PER_ADDRESS: '0',
 });
 const app = await createApp(config, [PlainModule]);
 const url = await startApp(app, config);
-const hub = app.get(RealtimeHub) as unknown as {
+const hub = app.get<unknown>(RealtimeHub) as {
   deliver: (event: DomainEvent) => void;
   connections: Set<WsConnection>;
 };

@@ -114,6 +114,12 @@ const delivery = async () => {
   for (const enabled of [false, true]) await call(`PATCH /webhooks/${to}`, { enabled });
   return id as string;
 };
+const connectionOfUser = async () => {
+  const before = new Set((await call('GET /realtime/connections')).connections.map(({ id }: { id: string }) => id));
+  await server.subscriber(people.user.accessToken);
+  const { connections } = await call('GET /realtime/connections');
+  return connections.find(({ id }: { id: string }) => !before.has(id)).id as string;
+};
 /** Delayed as well, so that the worker leaves it alone until it is dead. */
 const deadJob = async () => {
   const payload = { email: 'nobody@example.com' };
@@ -163,6 +169,7 @@ const API: Row[] = [
   ['GET /audit/verification', admins(200, 'audit:read')],
   ['GET /events', self(200, 'events:read')],
   ['GET /events/stream', self(200, 'events:read')],
+  ['POST /events/stream-tickets', self(201, 'events:read')],
   ['GET /events/:id', ownerOrAdmin(200, 'events:read'), { id: eventOfUser }],
   ['GET /events/:id/trace', ownerOrAdmin(200, 'audit:read'), { id: eventOfUser }],
   ['GET /webhooks', admins(200, 'webhooks:manage')],
@@ -175,6 +182,8 @@ const API: Row[] = [
   ['GET /webhooks/:id/deliveries', admins(200, 'webhooks:manage'), { id: endpoint }],
   ['POST /webhooks/deliveries/:id/redeliver', admins(202, 'webhooks:manage'), { id: delivery }],
   ['POST /webhooks/:id/replay', admins(202, 'webhooks:manage'), { id: endpoint }],
+  ['GET /realtime/connections', admins(200, 'realtime:manage')],
+  ['DELETE /realtime/connections/:id', admins(204, 'realtime:manage'), { id: connectionOfUser }],
   ['GET /jobs', admins(200, 'jobs:manage')],
   ['GET /jobs/stats', admins(200, 'jobs:manage')],
   ['GET /jobs/:id', admins(200, 'jobs:manage'), { id: deadJob }],

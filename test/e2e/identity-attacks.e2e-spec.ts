@@ -28,12 +28,16 @@ describe('a secret opens the one door it was made for', () => {
     const { code, recoveryCodes } = await turnOnMfa(server, user);
     const [recoveryCode = '', spare = ''] = recoveryCodes;
     spareCode = spare;
+    const newTicket = async () =>
+      (await api.post('/events/stream-tickets', undefined, user.accessToken)).body.data.ticket as string;
     const { mfaToken } = (await api.post('/auth/login', { email: user.email, password: user.password })).body.data;
     const past = Math.floor(Date.now() / 1000) - 1;
     secrets = {
       'an access token': user.accessToken,
       'a refresh token': user.refreshToken,
       'an mfaToken': mfaToken as string,
+      'a stream ticket': await newTicket(),
+      'another stream ticket': await newTicket(),
       'an API key': made.rawKey as string,
       'a verification token': await mailedToken(server, 'verify-email', user.email),
       'a reset token': await mailedToken(server, 'reset-password', user.email),
@@ -90,6 +94,8 @@ describe('a secret opens the one door it was made for', () => {
     name: string;
     /** The secrets that open it. */
     takes: string[];
+    /** What would open it as well, and is kept for another door. */
+    spares?: string[];
     opened?: number;
     /** The longest secret its schema lets through; a longer one is 422. */
     max?: number;
@@ -108,7 +114,18 @@ describe('a secret opens the one door it was made for', () => {
       knock: (key) => statusOf(server.api.call('GET', '/events', { headers: { 'X-API-Key': key } })),
     },
     { name: '?token= of the stream', takes: ['an access token'], knock: (token) => stream({ token }) },
-    { name: '?ticket= of the stream', takes: [], knock: (ticket) => stream({ ticket }) },
+    {
+      name: 'ticket of the WebSocket',
+      takes: ['a stream ticket'],
+      spares: ['another stream ticket'],
+      knock: (ticket) => socket({ ticket }),
+    },
+    {
+      name: '?ticket= of the stream',
+      takes: ['another stream ticket'],
+      spares: ['a stream ticket'],
+      knock: (ticket) => stream({ ticket }),
+    },
     {
       name: '?token= of any other route',
       takes: [],
@@ -150,10 +167,10 @@ describe('a secret opens the one door it was made for', () => {
     },
   ];
 
-  it.each(doors)('$name opens to $takes and to nothing else', async ({ takes, max = Infinity, knock }) => {
+  it.each(doors)('$name opens to $takes and to nothing else', async ({ takes, spares = [], max = Infinity, knock }) => {
     const [answers, expected]: Record<string, number>[] = [{}, {}];
     for (const [name, secret] of Object.entries(secrets)) {
-      if (takes.includes(name)) continue;
+      if (takes.includes(name) || spares.includes(name)) continue;
       Object.assign(answers ?? {}, { [name]: await knock(secret) });
       Object.assign(expected ?? {}, { [name]: secret.length > max ? 422 : 401 });
     }

@@ -5,38 +5,43 @@ import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DomainEvent } from '../../src/events/domain-event.js';
 import { EventBus } from '../../src/events/event-bus.js';
+import { RealtimeHub } from '../../src/realtime/realtime-hub.service.js';
 import type { TestUser } from '../support/api.js';
 import { TestServer } from '../support/server.js';
 
+let server: TestServer;
+let user: TestUser;
+
+/** Delivers live events until `enough` says so: 12,000 of them are over 20 MB, far more than a socket's buffers take. */
+async function flood(enough: () => boolean): Promise<void> {
+  const bus = server.app.get(EventBus);
+  const email = `${'x'.repeat(1600)}@example.com`;
+  const origin = { requestId: null, actorId: null, sessionId: null, ip: null, userAgent: null };
+  for (let seq = 1_000_000; !enough(); seq += 1) {
+    const event: DomainEvent<'login.success'> = {
+      seq,
+      id: `evt-${randomUUID()}`,
+      type: 'login.success',
+      timestamp: new Date().toISOString(),
+      payload: { userId: user.id, email },
+      subject: user.id,
+      origin,
+    };
+    bus.deliver(event);
+    if (seq % 20 === 0) await setImmediate();
+    if (seq > 1_100_000) throw new Error('the connection was never closed');
+  }
+}
+
 describe('a client that does not read', () => {
-  let server: TestServer;
-  let user: TestUser;
   beforeAll(async () => {
-    server = await TestServer.start({ REALTIME_MAX_BUFFERED_BYTES: '65536', WS_MAX_MESSAGES_PER_MINUTE: '0' });
+    server = await TestServer.start({
+      REALTIME_MAX_BUFFERED_BYTES: '65536',
+      WS_MAX_MESSAGES_PER_MINUTE: '0',
+    });
     user = await server.api.register();
   });
   afterAll(() => server.close());
-
-  /** Delivers live events until `enough` says so: 12,000 of them are over 20 MB, far more than a socket's buffers take. */
-  async function flood(enough: () => boolean): Promise<void> {
-    const bus = server.app.get(EventBus);
-    const email = `${'x'.repeat(1600)}@example.com`;
-    const origin = { requestId: null, actorId: null, sessionId: null, ip: null, userAgent: null };
-    for (let seq = 1_000_000; !enough(); seq += 1) {
-      const event: DomainEvent<'login.success'> = {
-        seq,
-        id: `evt-${randomUUID()}`,
-        type: 'login.success',
-        timestamp: new Date().toISOString(),
-        payload: { userId: user.id, email },
-        subject: user.id,
-        origin,
-      };
-      bus.deliver(event);
-      if (seq % 20 === 0) await setImmediate();
-      if (seq > 1_100_000) throw new Error('the connection was never closed');
-    }
-  }
 
   it('on a stream is told stream.end, after what it can still take and before anything more', async () => {
     const quick = await server.subscriber(user.accessToken);
@@ -82,5 +87,21 @@ describe('a client that does not read', () => {
     expect(
       quick.received.flatMap(({ event }) => (event ? [(event as { id: string }).id] : [])).slice(0, ids.length),
     ).toEqual(ids);
+  });
+});
+
+describe('clients for which too much waits together', () => {
+  it('are closed, the one for which most waits first; whoever reads stays', async () => {
+    server = await TestServer.start({
+      REALTIME_MAX_BUFFERED_BYTES: '1073741824',
+      REALTIME_TOTAL_BUFFERED_BYTES: '1048576',
+    });
+    user = await server.api.register();
+    const [slow, quick] = [await server.subscriber(user.accessToken), await server.subscriber(user.accessToken)];
+    (slow.socket as unknown as { _socket: Socket })._socket.pause();
+    await flood(() => server.app.get(RealtimeHub).size === 1);
+    await quick.settle();
+    expect(quick.socket.readyState).toBe(quick.socket.OPEN);
+    await server.close();
   });
 });

@@ -76,8 +76,8 @@ export class TestServer {
     return new Api(`${this.url}/api/v1`);
   }
 
-  async webSocket(headers: Record<string, string> = {}): Promise<WsClient> {
-    const client = await WsClient.open(`${this.url.replace('http', 'ws')}/ws`, headers);
+  async webSocket(headers: Record<string, string> = {}, path = '/ws'): Promise<WsClient> {
+    const client = await WsClient.open(`${this.url.replace('http', 'ws')}${path}`, headers);
     this.clients.add(client);
     return client;
   }
