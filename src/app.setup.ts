@@ -138,12 +138,17 @@ async function addRateLimits(app: NestFastifyApplication, config: Config): Promi
   await app.register(rateLimit, {
     timeWindow: config.RATE_LIMIT_WINDOW_MS,
     max: maxOf,
-    // A household or a server has a whole /64 of IPv6 addresses. A client that is gone already has none.
-    keyGenerator: (request) => `${groupOf(request)} ${rateLimit.normalizeIP(addressOf(request) ?? '', 64)}`,
+    // A client that is gone already has no address.
+    keyGenerator: (request) => `${groupOf(request)} ${networkOf(addressOf(request) ?? '')}`,
     allowList: (request) => maxOf(request) === 0 || UNPREFIXED.includes(request.routeOptions.url?.slice(1) ?? ''),
     errorResponseBuilder: (_request, { ttl }) =>
       new AppError('RATE_LIMITED', 'Too many requests', undefined, Math.max(1, Math.ceil(ttl / 1000))),
   });
+}
+
+/** A household or a server has a whole /64 of IPv6 addresses. */
+function networkOf(address: string): string {
+  return address.includes(':') ? rateLimit.normalizeIP(address, 64) : address;
 }
 
 /** Lets pages of other origins call the API, but never read the mailbox of development. */

@@ -15,9 +15,20 @@ import {
 import { currentRequestContext } from '../common/request-context.js';
 import { Authenticator } from './authenticator.service.js';
 
+/** What a route asks of its callers. */
+interface RouteAccess {
+  isPublic: boolean;
+  tokenInQuery: boolean;
+  scope: Scope | undefined;
+  roles: Role[] | undefined;
+}
+
 /** Lets only authenticated callers of the right role through, except on routes marked `@Public()`. Guards every REST route. */
 @Injectable()
 export class AuthGuard implements CanActivate {
+  /** What each route asks for, read from its decorators once. */
+  private readonly routes = new WeakMap<object, Map<unknown, RouteAccess>>();
+
   constructor(
     private readonly reflector: Reflector,
     private readonly authenticator: Authenticator,
@@ -26,25 +37,43 @@ export class AuthGuard implements CanActivate {
   async canActivate(context: ExecutionContext): Promise<boolean> {
     // The gateway has a guard of its own: there a connection authenticates once, not every message.
     if (context.getType() !== 'http') return true;
-    const targets = [context.getHandler(), context.getClass()];
-    const marked = (key: symbol) => this.reflector.getAllAndOverride<boolean | undefined>(key, targets) === true;
-    if (marked(PUBLIC_ROUTE)) return true;
+    const access = this.accessTo(context);
+    if (access.isPublic) return true;
     const request = context.switchToHttp().getRequest<FastifyRequest & AuthenticatedRequest>();
-    request.principal = await this.authenticate(request, marked(TOKEN_IN_QUERY));
+    request.principal = await this.authenticate(request, access.tokenInQuery);
     const origin = currentRequestContext();
     if (origin) {
       origin.actorId = request.principal.userId;
       origin.sessionId = request.principal.sessionId;
     }
     const { scopes } = request.principal;
-    const scope = this.reflector.getAllAndOverride<Scope | undefined>(ALLOWED_SCOPE, targets);
+    const { scope, roles } = access;
     if (scopes && (scope === undefined || !scopes.includes(scope))) {
       const message = scope === undefined ? 'No API key may do this' : `The API key needs the scope ${scope}`;
       throw new AppError('FORBIDDEN', message, [{ code: 'SCOPE_MISSING', message }]);
     }
-    const roles = this.reflector.getAllAndOverride<Role[] | undefined>(ROLES, targets);
     if (roles && !roles.includes(request.principal.role)) throw new AppError('FORBIDDEN', 'Not allowed');
     return true;
+  }
+
+  private accessTo(context: ExecutionContext): RouteAccess {
+    const [handler, controller] = [context.getHandler(), context.getClass()];
+    // By both: two controllers may inherit one method, each with decorators of its own.
+    let ofController = this.routes.get(controller);
+    if (!ofController) this.routes.set(controller, (ofController = new Map()));
+    let access = ofController.get(handler);
+    if (!access) {
+      const targets = [handler, controller];
+      const read = (key: symbol): unknown => this.reflector.getAllAndOverride(key, targets);
+      access = {
+        isPublic: read(PUBLIC_ROUTE) === true,
+        tokenInQuery: read(TOKEN_IN_QUERY) === true,
+        scope: read(ALLOWED_SCOPE) as Scope | undefined,
+        roles: read(ROLES) as Role[] | undefined,
+      };
+      ofController.set(handler, access);
+    }
+    return access;
   }
 
   /** By access token, ticket or API key; a request that brings several is the first one's. */

@@ -3,6 +3,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
 import { Config } from '../config/config.js';
 import { readerOptions, writerOptions, type DatabaseSettings } from './data-source-options.js';
+import { HotQueries } from './hot-queries.service.js';
 import { Housekeeping } from './housekeeping.service.js';
 import { SecretCipher } from './secret-cipher.service.js';
 import { SqliteLock } from './sqlite-lock.js';
@@ -50,10 +51,11 @@ export class DatabaseModule implements OnApplicationShutdown {
           useFactory: (config: Config, lock: SqliteLock) => openWriter(settings(config), lock),
         },
         UnitOfWork,
+        HotQueries,
         Housekeeping,
         SecretCipher,
       ],
-      exports: [WRITER, UnitOfWork, Housekeeping, SecretCipher],
+      exports: [WRITER, UnitOfWork, HotQueries, Housekeeping, SecretCipher],
     };
   }
 

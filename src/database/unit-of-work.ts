@@ -89,6 +89,11 @@ export class UnitOfWork {
     this.require().afterCommit.push(listener);
   }
 
+  /** Whether a unit is under way here. */
+  get isInside(): boolean {
+    return this.current.getStore()?.over === false;
+  }
+
   /** Runs `work` as if no unit were under way: what it starts is no part of the current one. */
   detached<T>(work: () => T): T {
     return this.current.run(undefined, work);

@@ -6,6 +6,7 @@ import { AppError } from '../common/app-error.js';
 import type { Principal } from '../common/principal.js';
 import { currentRequestContext } from '../common/request-context.js';
 import { Config } from '../config/config.js';
+import { HotQueries, type HotQuery } from '../database/hot-queries.service.js';
 import { Housekeeping } from '../database/housekeeping.service.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { AuditTrail } from '../events/audit-trail.service.js';
@@ -26,6 +27,7 @@ const OWNER_OF_SESSION = `
 /** Owns the sessions: starts, finds and ends them, and tells whoever keeps connections open which have ended. */
 @Injectable()
 export class SessionsService implements OnModuleInit {
+  private readonly findOwnerOf: HotQuery<Omit<SessionOwner, 'sessionId'>>;
   private readonly listeners = new Set<(ended: EndedSessions) => void>();
 
   constructor(
@@ -35,7 +37,10 @@ export class SessionsService implements OnModuleInit {
     private readonly housekeeping: Housekeeping,
     private readonly events: EventBus,
     private readonly trail: AuditTrail,
-  ) {}
+    hot: HotQueries,
+  ) {
+    this.findOwnerOf = hot.prepare(OWNER_OF_SESSION);
+  }
 
   onModuleInit(): void {
     this.housekeeping.register('sessions', () => this.removeExpired(Date.now()));
@@ -68,11 +73,7 @@ export class SessionsService implements OnModuleInit {
 
   /** Returns the owner of a session that is going on; undefined when it has ended, expired, or its owner is banned. */
   async findOwner(sessionId: string): Promise<SessionOwner | undefined> {
-    // Asked with every request: building the same query anew would cost more than running it.
-    const [row] = await this.sessions.query<Omit<SessionOwner, 'sessionId'>[]>(OWNER_OF_SESSION, [
-      sessionId,
-      Date.now(),
-    ]);
+    const [row] = await this.findOwnerOf(sessionId, Date.now());
     return row && { ...row, sessionId };
   }
 

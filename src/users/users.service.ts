@@ -5,6 +5,7 @@ import { IsNull, type EntityManager, type Repository } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import type { Role } from '../common/principal.js';
 import { currentRequestContext } from '../common/request-context.js';
+import { HotQueries, type HotQuery } from '../database/hot-queries.service.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { EventBus } from '../events/event-bus.js';
 import { JobQueue } from '../jobs/job-queue.service.js';
@@ -29,13 +30,14 @@ export type Profile = Pick<User, 'id' | 'email' | 'role' | 'emailVerified' | 'mf
 type StoredProfile = Omit<Profile, 'emailVerified' | 'mfaEnabled'> &
   Record<'emailVerified' | 'mfaEnabled', number | boolean>;
 
-/** Asked so often that building the same query anew would cost more than running it. */
 const PROFILE = `
   SELECT id, email, role, "emailVerified", "mfaEnabled", "createdAt", "updatedAt" FROM users WHERE id = ?`;
 
 /** Owns the accounts and publishes what happens to them. */
 @Injectable()
 export class UsersService {
+  private readonly findProfile: HotQuery<StoredProfile>;
+
   constructor(
     @InjectRepository(User) private readonly users: Repository<User>,
     private readonly unitOfWork: UnitOfWork,
@@ -45,7 +47,10 @@ export class UsersService {
     private readonly sessions: SessionsService,
     private readonly reauthentication: Reauthentication,
     private readonly queue: JobQueue,
-  ) {}
+    hot: HotQueries,
+  ) {
+    this.findProfile = hot.prepare(PROFILE);
+  }
 
   /**
    * Creates an account and publishes `user.registered`.
@@ -90,7 +95,7 @@ export class UsersService {
 
   /** Returns what an account's owner sees of it. @throws AppError NOT_FOUND */
   async profile(id: string): Promise<Profile> {
-    const [row] = await this.users.query<StoredProfile[]>(PROFILE, [id]);
+    const [row] = await this.findProfile(id);
     if (!row) throw new AppError('NOT_FOUND', 'There is no such account');
     return { ...row, emailVerified: Boolean(row.emailVerified), mfaEnabled: Boolean(row.mfaEnabled) };
   }

@@ -23,7 +23,19 @@ class BreakingController {
   }
 }
 
-@Module({ controllers: [BreakingController] })
+class Shared {
+  @Get()
+  read(): string[] {
+    return [];
+  }
+}
+@Public()
+@Controller('open')
+class OpenController extends Shared {}
+@Controller('closed')
+class ClosedController extends Shared {}
+
+@Module({ controllers: [BreakingController, OpenController, ClosedController] })
 class BreakingModule {}
 
 describe('bad input over REST', () => {
@@ -34,6 +46,13 @@ describe('bad input over REST', () => {
     user = await server.api.register();
   });
   afterAll(() => server.close());
+
+  it('finds a route closed whose method another controller, which is open, inherits too', async () => {
+    for (const _ of [1, 2]) {
+      expect((await server.api.get('/open')).status).toBe(200);
+      expect((await server.api.get('/closed')).status).toBe(401);
+    }
+  });
 
   it('gets a general sentence when something breaks on our side, and nothing of what broke', async () => {
     const { status, body } = await server.api.get('/breaks');
