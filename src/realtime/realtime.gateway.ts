@@ -77,7 +77,7 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
     if (ticket === null) return;
     // What the client sends meanwhile waits for it.
     client.connection.settled = this.authenticate(client, { type: 'auth', ticket } as ClientMessage<'auth'>)
-      .then((answer) => client.send(JSON.stringify(answer)))
+      .then((answer) => answer && client.connection?.answer(answer))
       .catch((error: unknown) => this.logger.error({ msg: 'a ticket could not be looked at', err: error }));
   }
 
