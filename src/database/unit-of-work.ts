@@ -162,7 +162,10 @@ export class UnitOfWork {
       // Where not even the transaction began, the unit it was begun for must hear of it.
       current ??= ended.length === 0 ? this.waiting.shift() : undefined;
       current?.reject(cause);
-      await connection.query('ROLLBACK').catch(() => undefined);
+      await connection.query('ROLLBACK').catch((error: unknown) => {
+        // SQLite rolls back by itself when the disk is full or fails.
+        this.logger.warn({ msg: 'there was no transaction to roll back', err: error });
+      });
     }
     for (const one of ended) this.settle(one, failure);
   }

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { seededRandom } from '../../test/support/random.js';
 import type { DomainEvent } from './domain-event.js';
 import { RecentEvents } from './recent-events.js';
 
@@ -23,11 +24,8 @@ describe('RecentEvents', () => {
 
   it('answers whatever it answers as the whole journal would', () => {
     const seed = Number(process.env['RECENT_SEED'] ?? randomInt(2 ** 31));
-    let state = seed;
-    const random = (below: number) => {
-      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-      return Math.floor((state / 2 ** 32) * below);
-    };
+    const next = seededRandom(seed);
+    const random = (below: number) => Math.floor(next() * below);
     const recent = new RecentEvents(20_000);
     const all: DomainEvent[] = [];
     let answered = 0;

@@ -29,7 +29,7 @@ export class JobQueue implements OnModuleInit {
 
   onModuleInit(): void {
     this.housekeeping.register('jobs', () => this.removeOld(Date.now()));
-    this.traces.add('jobs', async (eventId) => (await this.ofEvents([eventId])).map(toTrace));
+    this.traces.add('jobs', async (eventId) => (await this.ofEvent(eventId)).map(toTrace));
   }
 
   /**
@@ -86,9 +86,9 @@ export class JobQueue implements OnModuleInit {
     return this.store.list(filter);
   }
 
-  /** Returns the jobs that some events are the reason for, oldest first. */
-  ofEvents(eventIds: readonly string[]): Promise<JobRow[]> {
-    return this.store.ofEvents(eventIds);
+  /** Returns the jobs that an event is the reason for, oldest first. */
+  ofEvent(eventId: string): Promise<JobRow[]> {
+    return this.store.ofEvent(eventId);
   }
 
   /** Returns the payloads of the jobs of a group that wait or run. */

@@ -279,9 +279,9 @@ export class JobStore {
     return rows.map(({ eventId }) => eventId);
   }
 
-  /** Returns the jobs that some events are the reason for, oldest first. */
-  async ofEvents(eventIds: readonly string[]): Promise<JobRow[]> {
-    return this.database.reader.find(JobRow, { where: { eventId: In([...eventIds]) }, order: { id: 'ASC' } });
+  /** Returns the jobs that an event is the reason for, oldest first. */
+  async ofEvent(eventId: string): Promise<JobRow[]> {
+    return this.database.reader.find(JobRow, { where: { eventId }, order: { id: 'ASC' } });
   }
 
   async find(id: string): Promise<JobRow | undefined> {

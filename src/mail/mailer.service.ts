@@ -53,7 +53,7 @@ export class Mailer implements OnModuleInit, OnApplicationShutdown {
   }
 
   private async traceOf(eventId: string): Promise<object[]> {
-    const jobs = await this.queue.ofEvents([eventId]);
+    const jobs = await this.queue.ofEvent(eventId);
     return jobs
       .filter(({ type }) => type === 'mail.send')
       .map(({ id, payload, state, attempts, finishedAt }) => {

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { PassThrough, type Writable } from 'node:stream';
 import { describe, expect, it, vi } from 'vitest';
+import { seededRandom } from '../../test/support/random.js';
 import type { DomainEvent } from '../events/domain-event.js';
 import { FanOut } from './fan-out.js';
 import { EventFrames, type EventBatch } from './frames.js';
@@ -128,11 +129,8 @@ describe('the fan-out', () => {
   });
 
   it(`sends each exactly what it may and wants, through any coming and going (FAN_OUT_SEED=${SEED})`, () => {
-    let state = SEED;
-    const random = (below: number) => {
-      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-      return Math.floor((state / 2 ** 32) * below);
-    };
+    const next = seededRandom(SEED);
+    const random = (below: number) => Math.floor(next() * below);
     const types = ['login.failed', 'login.success', 'logout', 'mfa.enabled'];
     const filters = [['*'], ['login.*'], ['logout', 'login.failed'], ['mfa.enabled']];
     const fanOut = newFanOut();

@@ -34,8 +34,6 @@ export interface FanOutOptions {
   maxBufferedBytes: number;
   /** Ends a connection for which more would wait. */
   onSlow: (connection: RealtimeConnection) => void;
-  /** Told after each flush how many events it had gathered, and how many writes it made. */
-  onFlush?: (events: number, writes: number) => void;
 }
 
 /**
@@ -138,7 +136,6 @@ export class FanOut {
     this.scheduled = false;
     const groups = [...this.dirty];
     this.dirty.clear();
-    let writes = 0;
     for (const group of groups) {
       const { pending } = group;
       const had = new Map(group.had);
@@ -150,10 +147,8 @@ export class FanOut {
         const from = had.get(connection) ?? 0;
         if (from === pending.length) continue;
         this.write(connection, from === 0 ? whole : new EventBatch(pending.slice(from)));
-        writes += 1;
       }
     }
-    this.options.onFlush?.(this.gathered, writes);
     this.flushedAt = performance.now();
     if (this.gathered > 1) this.busyUntil = this.flushedAt + BUSY_MS;
     this.gathered = 0;

@@ -2,6 +2,7 @@ import { randomInt, randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { PassThrough, type Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { seededRandom } from '../../test/support/random.js';
 import type { Authenticator } from '../auth/authenticator.service.js';
 import type { Config } from '../config/config.js';
 import type { AuditTrail } from '../events/audit-trail.service.js';
@@ -52,10 +53,10 @@ class World {
   position = 0;
   readonly hub: RealtimeHub;
   private handler: EventHandler = () => undefined;
-  private state: number;
+  private readonly next: () => number;
 
   constructor(seed: number) {
-    this.state = seed;
+    this.next = seededRandom(seed);
     const slowly = async <T>(sample: () => T): Promise<T> => {
       for (let n = this.random(4); n > 0; n -= 1) await this.turn();
       const value = sample();
@@ -90,8 +91,7 @@ class World {
   }
 
   random(below: number): number {
-    this.state = (Math.imul(this.state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((this.state / 2 ** 32) * below);
+    return Math.floor(this.next() * below);
   }
 
   /** Lets everything else go on, while commits happen and the relay delivers some of them. */

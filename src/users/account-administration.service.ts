@@ -7,7 +7,7 @@ import { UnitOfWork } from '../database/unit-of-work.js';
 import { EventBus } from '../events/event-bus.js';
 import { SessionsService } from './sessions.service.js';
 import { User } from './user.entity.js';
-import { UsersService } from './users.service.js';
+import { noSuchAccount, UsersService } from './users.service.js';
 
 /** Which accounts to list. */
 export interface UserQuery {
@@ -114,7 +114,7 @@ export class AccountAdministration {
 
   private async findIn(tx: EntityManager, id: string): Promise<User> {
     const user = await tx.findOneBy(User, { id });
-    if (!user) throw new AppError('NOT_FOUND', 'There is no such account');
+    if (!user) throw noSuchAccount();
     return user;
   }
 

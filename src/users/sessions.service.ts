@@ -81,7 +81,7 @@ export class SessionsService implements OnModuleInit {
   async end(sessionId: string): Promise<void> {
     await this.unitOfWork.run(async (tx) => {
       await tx.delete(Session, { id: sessionId });
-      this.announce({ sessionId });
+      this.announceEnded({ sessionId });
     });
   }
 
@@ -89,7 +89,7 @@ export class SessionsService implements OnModuleInit {
   async endAll(userId: string, exceptSessionId?: string): Promise<void> {
     await this.unitOfWork.run(async (tx) => {
       await tx.delete(Session, { userId, ...(exceptSessionId !== undefined && { id: Not(exceptSessionId) }) });
-      this.announce({ userId, exceptSessionId });
+      this.announceEnded({ userId, exceptSessionId });
     });
   }
 
@@ -135,17 +135,13 @@ export class SessionsService implements OnModuleInit {
     });
   }
 
-  /** Tells, with the commit of the current unit, that what stood for a session has ended. */
-  announceEnded(sessionId: string): void {
-    this.announce({ sessionId });
-  }
-
   /** Calls `listener` after every commit that ended sessions. */
   onEnded(listener: (ended: EndedSessions) => void): void {
     this.listeners.add(listener);
   }
 
-  private announce(ended: EndedSessions): void {
+  /** Tells, with the commit of the current unit, which sessions, or what stood for one, have ended. */
+  announceEnded(ended: EndedSessions): void {
     this.unitOfWork.afterCommit(() => this.listeners.forEach((listener) => listener(ended)));
   }
 

@@ -89,14 +89,14 @@ export class UsersService {
   /** Returns an account. @throws AppError NOT_FOUND */
   async get(id: string): Promise<User> {
     const user = await this.find({ id });
-    if (!user) throw new AppError('NOT_FOUND', 'There is no such account');
+    if (!user) throw noSuchAccount();
     return user;
   }
 
   /** Returns what an account's owner sees of it. @throws AppError NOT_FOUND */
   async profile(id: string): Promise<Profile> {
     const [row] = await this.findProfile(id);
-    if (!row) throw new AppError('NOT_FOUND', 'There is no such account');
+    if (!row) throw noSuchAccount();
     return { ...row, emailVerified: Boolean(row.emailVerified), mfaEnabled: Boolean(row.mfaEnabled) };
   }
 
@@ -211,7 +211,7 @@ export class UsersService {
   async delete(id: string): Promise<void> {
     await this.unitOfWork.run(async (tx) => {
       const user = await tx.findOneBy(User, { id });
-      if (!user) throw new AppError('NOT_FOUND', 'There is no such account');
+      if (!user) throw noSuchAccount();
       await this.refuseLastAdmin(tx, user);
       await this.sessions.endAll(id);
       await tx.delete(User, { id });
@@ -254,4 +254,9 @@ export class UsersService {
       ]);
     }
   }
+}
+
+/** What is answered for an id that no account has. */
+export function noSuchAccount(): AppError {
+  return new AppError('NOT_FOUND', 'There is no such account');
 }

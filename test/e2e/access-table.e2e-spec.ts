@@ -6,14 +6,12 @@ import { generateSync } from 'otplib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HTTP_STATUS, type ErrorCode } from '../../src/common/app-error.js';
 import { SCOPES, type Scope } from '../../src/common/principal.js';
-import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { DurableReaders } from '../../src/jobs/durable-readers.service.js';
-import { JobQueue } from '../../src/jobs/job-queue.service.js';
 import { JobWorker } from '../../src/jobs/job-worker.service.js';
-import { JobRow } from '../../src/jobs/job.entity.js';
 import { LocalMailbox } from '../../src/mail/local-mailbox.service.js';
 import { mailedToken } from '../support/accounts.js';
 import type { Answer, TestUser, Tokens } from '../support/api.js';
+import { deadJob } from '../support/jobs.js';
 import { Receiver } from '../support/receiver.js';
 import { ADMIN, TestServer } from '../support/server.js';
 
@@ -120,13 +118,7 @@ const connectionOfUser = async () => {
   const { connections } = await call('GET /realtime/connections');
   return connections.find(({ id }: { id: string }) => !before.has(id)).id as string;
 };
-/** Delayed as well, so that the worker leaves it alone until it is dead. */
-const deadJob = async () => {
-  const payload = { email: 'nobody@example.com' };
-  const id = await server.app.get(JobQueue).submit('auth.forgot-password', payload, { delayMs: 3_600_000 });
-  await server.app.get(UnitOfWork).run((tx) => tx.update(JobRow, { id }, { state: 'dead' }));
-  return id;
-};
+const newDeadJob = () => deadJob(server);
 
 const API: Row[] = [
   ['POST /auth/register', anyone(201), { body: newAccount }],
@@ -186,10 +178,10 @@ const API: Row[] = [
   ['DELETE /realtime/connections/:id', admins(204, 'realtime:manage'), { id: connectionOfUser }],
   ['GET /jobs', admins(200, 'jobs:manage')],
   ['GET /jobs/stats', admins(200, 'jobs:manage')],
-  ['GET /jobs/:id', admins(200, 'jobs:manage'), { id: deadJob }],
+  ['GET /jobs/:id', admins(200, 'jobs:manage'), { id: newDeadJob }],
   ['POST /jobs/redrive', admins(200, 'jobs:manage'), { body: { type: 'auth.forgot-password' } }],
-  ['POST /jobs/:id/retry', admins(200, 'jobs:manage'), { id: deadJob }],
-  ['DELETE /jobs/:id', admins(204, 'jobs:manage'), { id: deadJob }],
+  ['POST /jobs/:id/retry', admins(200, 'jobs:manage'), { id: newDeadJob }],
+  ['DELETE /jobs/:id', admins(204, 'jobs:manage'), { id: newDeadJob }],
 ];
 
 /** What has no `/api/v1` before it. */

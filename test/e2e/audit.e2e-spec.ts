@@ -12,10 +12,9 @@ import { ACT_TYPES } from '../../src/events/audited-acts.js';
 import { AuditTrail } from '../../src/events/audit-trail.service.js';
 import { EventBus } from '../../src/events/event-bus.js';
 import { EventJournal } from '../../src/events/event-journal.service.js';
-import { JobQueue } from '../../src/jobs/job-queue.service.js';
-import { JobRow } from '../../src/jobs/job.entity.js';
 import { turnOnMfa } from '../support/accounts.js';
 import type { Answer, TestUser } from '../support/api.js';
+import { deadJob } from '../support/jobs.js';
 import { Receiver } from '../support/receiver.js';
 import { ADMIN, TestServer } from '../support/server.js';
 
@@ -105,12 +104,7 @@ describe('the audit trail', () => {
   });
 
   it('keeps what admins do to jobs', async () => {
-    const dead = async () => {
-      const payload = { email: 'nobody@example.com' };
-      const id = await server.app.get(JobQueue).submit('auth.forgot-password', payload, { delayMs: 3_600_000 });
-      await server.app.get(UnitOfWork).run((tx) => tx.update(JobRow, { id }, { state: 'dead' }));
-      return id;
-    };
+    const dead = () => deadJob(server);
     const retried = await dead();
     await call('POST', `/jobs/${retried}/retry`);
     expect(await latest('job.retried')).toMatchObject({ subject: retried, details: { type: 'auth.forgot-password' } });
