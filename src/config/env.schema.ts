@@ -219,6 +219,9 @@ export const envSchema = z.object({
   REALTIME_MAX_CONNECTIONS_PER_ADDRESS: integer(0, 1_000_000)
     .default(500)
     .meta(meta('live connections from one address; 0 is no limit', '500')),
+  REALTIME_MAX_UNAUTHENTICATED_PER_ADDRESS: integer(0, 1_000_000)
+    .default(100)
+    .meta(meta('WebSockets from one address that have not authenticated yet; 0 is no limit', '100')),
   JOBS_STORE: oneOf('database', 'memory')
     .default('database')
     .meta(meta('where jobs wait; memory forgets them with the process: for tests and throw-away use', 'database')),

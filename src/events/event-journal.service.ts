@@ -34,6 +34,8 @@ export interface CursorPosition {
 
 /** What the newest events in memory may weigh. */
 const RECENT_BYTES = 16 * 1024 * 1024;
+/** How many of them are there from the start: after a deployment every client comes back at once. */
+const RECENT_AT_START = 5000;
 
 const LAST = 'SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1';
 /** The highest `seq` there ever was, also if its row is gone. */
@@ -54,7 +56,11 @@ export class EventJournal implements OnModuleInit {
   private readonly logger = new Logger(EventJournal.name);
   private readonly listeners = new Set<() => void>();
   private readonly recent = new RecentEvents(RECENT_BYTES);
+  /** Reads of the database that are under way, by what they ask for. */
+  private readonly reading = new Map<string, Promise<DomainEvent[]>>();
   private readonly chainKey: Buffer;
+  /** When this process committed what is in memory. */
+  private readonly committed = new WeakMap<DomainEvent, number>();
   /** The newest row that this process has committed. */
   private written: EventRow | undefined;
 
@@ -66,8 +72,10 @@ export class EventJournal implements OnModuleInit {
     this.chainKey = chainKeyFrom(cipher);
   }
 
-  /** Begins the chain behind the rows of a database that is older than it. */
+  /** Takes the newest events into memory, and begins the chain behind the rows of a database that is older than it. */
   async onModuleInit(): Promise<void> {
+    const newest = await this.rows.find({ where: { published: true }, order: { seq: 'DESC' }, take: RECENT_AT_START });
+    for (const row of newest.toReversed()) this.recent.push(toEvent(row));
     const [last] = await this.rows.find({ select: { seq: true, hash: true }, order: { seq: 'DESC' }, take: 1 });
     if (!last || last.hash !== null) return;
     await this.append(createAct('journal.chained', { subject: 'journal', details: { after: last.seq } }));
@@ -83,12 +91,19 @@ export class EventJournal implements OnModuleInit {
         const row = await this.insert(tx, entry);
         if (!row.published) return;
         this.unitOfWork.afterCommit(() => {
-          this.recent.push(toEvent(row));
+          const event = toEvent(row);
+          this.committed.set(event, performance.now());
+          this.recent.push(event);
           this.listeners.forEach((listener) => listener());
         });
       });
       return Promise.resolve();
     });
+  }
+
+  /** When this process committed an event, by `performance.now()`; undefined for one that came from elsewhere. */
+  committedAt(event: DomainEvent): number | undefined {
+    return this.committed.get(event);
   }
 
   /** Calls `listener` after every commit that holds an event. */
@@ -127,11 +142,21 @@ export class EventJournal implements OnModuleInit {
     return { seq: Math.max(top ?? 0, written.seq), hash: written.hash };
   }
 
-  /** Reads events in `seq` order. */
+  /** Reads events in `seq` order: from memory, or from the database once for all who ask for the same at a time. */
   async read(wanted: JournalQuery): Promise<DomainEvent[]> {
     const recent = this.recent.read(wanted);
     if (recent) return recent;
-    const { afterSeq, throughSeq, types, subjects, limit } = wanted;
+    // Inside a unit of work it sees what nobody else may see yet.
+    if (this.unitOfWork.isInside) return this.select(wanted);
+    const key = JSON.stringify(wanted);
+    const running = this.reading.get(key);
+    if (running) return running;
+    const reading = this.select(wanted).finally(() => this.reading.delete(key));
+    this.reading.set(key, reading);
+    return reading;
+  }
+
+  private async select({ afterSeq, throughSeq, types, subjects, limit }: JournalQuery): Promise<DomainEvent[]> {
     const query = this.rows.createQueryBuilder('event').where({ published: true, seq: MoreThan(afterSeq) });
     if (throughSeq !== undefined) query.andWhere({ seq: LessThanOrEqual(throughSeq) });
     if (types) query.andWhere({ type: In([...types]) });

@@ -26,7 +26,7 @@ describe('RecentEvents', () => {
     const seed = Number(process.env['RECENT_SEED'] ?? randomInt(2 ** 31));
     const next = seededRandom(seed);
     const random = (below: number) => Math.floor(next() * below);
-    const recent = new RecentEvents(20_000);
+    const recent = new RecentEvents(50_000);
     const all: DomainEvent[] = [];
     let answered = 0;
     for (let seq = 1; seq <= 2000; seq += 1) {

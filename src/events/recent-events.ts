@@ -1,7 +1,7 @@
 import type { DomainEvent } from './domain-event.js';
 
 /** What an event weighs beside its strings, roughly, in bytes. */
-const OVERHEAD_BYTES = 400;
+const OVERHEAD_BYTES = 1000;
 
 /** What to take from the recent events. */
 interface RecentQuery {
@@ -30,7 +30,8 @@ export class RecentEvents {
 
   /** Adds the event that was committed next. */
   push(event: DomainEvent): void {
-    const weight = OVERHEAD_BYTES + JSON.stringify(event.payload).length + (event.origin.userAgent?.length ?? 0);
+    // Three times: itself, and the frames of both transports that are kept with it.
+    const weight = OVERHEAD_BYTES + 3 * JSON.stringify(event.payload).length + (event.origin.userAgent?.length ?? 0);
     if (this.events.length === 0) this.after = Math.min(this.after, event.seq - 1);
     this.events.push(event);
     this.weights.push(weight);

@@ -4,7 +4,7 @@ import { EventJournal } from '../events/event-journal.service.js';
 import { JournalReaders } from '../events/journal-readers.service.js';
 import { Reconciliation } from '../events/reconciliation.service.js';
 import { JobQueue } from '../jobs/job-queue.service.js';
-import { RealtimeHub } from '../realtime/realtime-hub.service.js';
+import { RealtimeMetrics } from '../realtime/realtime-metrics.service.js';
 
 /** One request that was answered. */
 interface AnsweredRequest {
@@ -32,13 +32,13 @@ export class Metrics implements OnModuleInit {
     private readonly readers: JournalReaders,
     private readonly reconciliation: Reconciliation,
     private readonly queue: JobQueue,
-    private readonly hub: RealtimeHub,
+    private readonly realtime: RealtimeMetrics,
   ) {}
 
   onModuleInit(): void {
     collectDefaultMetrics({ register: this.registry });
     this.gauge('herald_jobs', 'Jobs, by state.', 'state', async () => this.queue.stats());
-    this.gauge('herald_realtime_connections', 'Open connections.', undefined, () => ({ '': this.hub.size }));
+    for (const metric of this.realtime.all) this.registry.registerMetric(metric);
     this.gauge(
       'herald_reader_lag_events',
       'Events that a reader of the journal is not done with.',
@@ -75,21 +75,18 @@ export class Metrics implements OnModuleInit {
   private gauge(
     name: string,
     help: string,
-    label: string | undefined,
+    label: string,
     read: () => Promise<Record<string, number>> | Record<string, number>,
   ): void {
-    const labelNames = label === undefined ? [] : [label];
     const gauge = new Gauge({
       name,
       help,
-      labelNames,
+      labelNames: [label],
       registers: [this.registry],
       collect: async () => {
         const values = await read();
         gauge.reset();
-        for (const [key, value] of Object.entries(values)) {
-          gauge.set(label === undefined ? {} : { [label]: key }, value);
-        }
+        for (const [key, value] of Object.entries(values)) gauge.set({ [label]: key }, value);
       },
     });
   }

@@ -1,12 +1,30 @@
 import { Injectable } from '@nestjs/common';
 import { AppError } from '../common/app-error.js';
 import { Config } from '../config/config.js';
+import { RealtimeMetrics } from './realtime-metrics.service.js';
 
 const RETRY_AFTER_SECONDS = 30;
 
+/** What keeps a connection out. */
+const MESSAGES = {
+  server: 'The server has too many live connections',
+  address: 'Too many live connections from this address',
+  unauthenticated: 'Too many connections from this address that have not authenticated',
+  account: 'Too many live connections of this account',
+};
+type Limit = keyof typeof MESSAGES;
+
+/** There are too many connections for one more. */
+export class TooManyConnections extends AppError {
+  constructor(readonly limit: Limit) {
+    const message = MESSAGES[limit];
+    super('RATE_LIMITED', message, [{ code: 'CONNECTIONS_TOO_MANY', message }], RETRY_AFTER_SECONDS);
+  }
+}
+
 /** One place among the live connections. */
 export interface Place {
-  /** Counts it for an account. @throws AppError RATE_LIMITED when the account has too many. */
+  /** Counts it for an account. @throws TooManyConnections */
   assign: (userId: string) => void;
   /** Gives it back; more than once is once. */
   release: () => void;
@@ -17,60 +35,74 @@ export interface Place {
 export class ConnectionLimits {
   private total = 0;
   private readonly byAddress = new Map<string, number>();
+  private readonly unauthenticated = new Map<string, number>();
   private readonly byUser = new Map<string, number>();
 
-  constructor(private readonly config: Config) {}
+  constructor(
+    private readonly config: Config,
+    private readonly metrics: RealtimeMetrics,
+  ) {}
 
   /**
    * Takes a place for a connection from an address.
    *
    * @param owner - the account, where it is known already.
-   * @throws AppError RATE_LIMITED when there are too many.
+   * @throws TooManyConnections
    */
   take(address: string, owner?: string): Place {
-    const { REALTIME_MAX_CONNECTIONS: max, REALTIME_MAX_CONNECTIONS_PER_ADDRESS: maxOfAddress } = this.config;
-    if (max > 0 && this.total >= max) throw tooMany('The server has too many live connections');
-    if (isFull(this.byAddress, address, maxOfAddress)) throw tooMany('Too many live connections from this address');
-    if (owner !== undefined) this.refuseUser(owner);
+    const { config } = this;
+    this.refuseIf('server', this.total, config.REALTIME_MAX_CONNECTIONS);
+    this.refuseIf('address', this.byAddress.get(address), config.REALTIME_MAX_CONNECTIONS_PER_ADDRESS);
+    if (owner !== undefined) this.refuseAccount(owner);
+    else {
+      const max = config.REALTIME_MAX_UNAUTHENTICATED_PER_ADDRESS;
+      this.refuseIf('unauthenticated', this.unauthenticated.get(address), max);
+    }
+    return this.place(address, owner);
+  }
+
+  private place(address: string, owner: string | undefined): Place {
+    let user = owner;
+    let isReleased = false;
+    const count = (change: number): void => {
+      if (user === undefined) add(this.unauthenticated, address, change);
+      else add(this.byUser, user, change);
+    };
     this.total += 1;
     add(this.byAddress, address, 1);
-    let user: string | undefined;
-    let isReleased = false;
-    const assign = (userId: string): void => {
-      if (user !== undefined || isReleased) return;
-      this.refuseUser(userId);
-      user = userId;
-      add(this.byUser, userId, 1);
-    };
-    if (owner !== undefined) assign(owner);
+    count(1);
     return {
-      assign,
+      assign: (userId) => {
+        if (user !== undefined || isReleased) return;
+        this.refuseAccount(userId);
+        count(-1);
+        user = userId;
+        count(1);
+      },
       release: () => {
         if (isReleased) return;
         isReleased = true;
         this.total -= 1;
         add(this.byAddress, address, -1);
-        if (user !== undefined) add(this.byUser, user, -1);
+        count(-1);
       },
     };
   }
 
-  private refuseUser(userId: string): void {
-    if (!isFull(this.byUser, userId, this.config.REALTIME_MAX_CONNECTIONS_PER_USER)) return;
-    throw tooMany('Too many live connections of this account');
+  private refuseAccount(userId: string): void {
+    this.refuseIf('account', this.byUser.get(userId), this.config.REALTIME_MAX_CONNECTIONS_PER_USER);
   }
-}
 
-function isFull(counts: ReadonlyMap<string, number>, key: string, max: number): boolean {
-  return max > 0 && (counts.get(key) ?? 0) >= max;
+  /** @param max - 0 is no limit. */
+  private refuseIf(limit: Limit, count = 0, max: number): void {
+    if (max === 0 || count < max) return;
+    this.metrics.refused(limit);
+    throw new TooManyConnections(limit);
+  }
 }
 
 function add(counts: Map<string, number>, key: string, change: number): void {
   const count = (counts.get(key) ?? 0) + change;
   if (count > 0) counts.set(key, count);
   else counts.delete(key);
-}
-
-function tooMany(message: string): AppError {
-  return new AppError('RATE_LIMITED', message, [{ code: 'CONNECTIONS_TOO_MANY', message }], RETRY_AFTER_SECONDS);
 }

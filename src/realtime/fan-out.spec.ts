@@ -33,6 +33,7 @@ class Client extends RealtimeConnection {
     return this.socket;
   }
   readonly transport = 'sse';
+  protected readonly keepAliveAt = Number.POSITIVE_INFINITY;
   protected keepAlive(): void {}
   protected writeExpiring(): void {}
   protected writeEnd(reason: EndReason): void {
@@ -44,7 +45,7 @@ class Client extends RealtimeConnection {
 }
 
 const event = (seq: number, type = 'logout', subject = 'u') =>
-  new EventFrames({ seq, id: `evt-${seq}`, type, subject, timestamp: '', payload: {} } as unknown as DomainEvent);
+  EventFrames.of({ seq, id: `evt-${seq}`, type, subject, timestamp: '', payload: {} } as unknown as DomainEvent);
 const newFanOut = () =>
   new FanOut({ maxBufferedBytes: 1_000_000, onSlow: (connection) => connection.end('slow_consumer') });
 

@@ -34,6 +34,8 @@ export interface FanOutOptions {
   maxBufferedBytes: number;
   /** Ends a connection for which more would wait. */
   onSlow: (connection: RealtimeConnection) => void;
+  /** Told of events once they were written to everybody who gets them. */
+  onSent?: (events: ReadonlySet<EventFrames>) => void;
 }
 
 /**
@@ -48,7 +50,8 @@ export class FanOut {
   private readonly byAudience = new Map<string, Set<Group>>();
   private readonly groupOf = new Map<RealtimeConnection, Group>();
   private readonly dirty = new Set<Group>();
-  private gathered = 0;
+  /** Events that wait in some group. */
+  private gathered = new Set<EventFrames>();
   private scheduled = false;
   private timer: NodeJS.Timeout | undefined;
   private flushedAt = Number.NEGATIVE_INFINITY;
@@ -104,17 +107,19 @@ export class FanOut {
   publish(frames: EventFrames): void {
     const { subject, type } = frames.event;
     let isMuch = false;
+    let isGathered = false;
     for (const audience of [subject, EVERYTHING]) {
       for (const group of this.byAudience.get(audience) ?? []) {
         if (group.types && !group.types.has(type)) continue;
         group.pending.push(frames);
         group.bytes += frames.webSocket.length;
         this.dirty.add(group);
+        isGathered = true;
         isMuch ||= group.bytes >= this.muchBytes;
       }
     }
-    if (this.dirty.size === 0) return;
-    this.gathered += 1;
+    if (!isGathered) return;
+    this.gathered.add(frames);
     // A batch that alone is more than may wait would end a client that reads.
     if (isMuch) this.flush();
     else this.schedule();
@@ -150,8 +155,10 @@ export class FanOut {
       }
     }
     this.flushedAt = performance.now();
-    if (this.gathered > 1) this.busyUntil = this.flushedAt + BUSY_MS;
-    this.gathered = 0;
+    const { gathered } = this;
+    if (gathered.size > 1) this.busyUntil = this.flushedAt + BUSY_MS;
+    this.gathered = new Set();
+    this.options.onSent?.(gathered);
   }
 
   /** Sends a connection events that it gets for itself. */

@@ -14,7 +14,7 @@ const event: DomainEvent<'user.registered'> = {
 
 describe('frames', () => {
   it('are exactly the specification’s, and tell nothing of the origin', () => {
-    const frames = new EventFrames(event);
+    const frames = EventFrames.of(event);
     // FIN and text, the length in 16 bits, then the message.
     expect([...frames.webSocket.subarray(0, 4)]).toEqual([0x81, 126, 0, frames.webSocket.length - 4]);
     expect(frames.webSocket.subarray(4).toString()).toBe(
@@ -26,7 +26,7 @@ describe('frames', () => {
   });
 
   it('are encoded once', () => {
-    const frames = new EventFrames(event);
+    const frames = EventFrames.of(event);
     expect(frames.webSocket).toBe(frames.webSocket);
     expect(frames.sse).toBe(frames.sse);
   });

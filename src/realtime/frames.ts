@@ -5,12 +5,21 @@ const TEXT_FRAME = 0x81;
 const LENGTH_16_BIT = 126;
 const LENGTH_64_BIT = 127;
 
+const encoded = new WeakMap<DomainEvent, EventFrames>();
+
 /** One event on its way to many connections, encoded once per wire format, at the first connection that needs it. */
 export class EventFrames {
   private webSocketFrame: Buffer | undefined;
   private sseBlock: Buffer | undefined;
 
-  constructor(readonly event: DomainEvent) {}
+  private constructor(readonly event: DomainEvent) {}
+
+  /** The frames of an event, live or replayed: kept for as long as the event is. */
+  static of(event: DomainEvent): EventFrames {
+    let frames = encoded.get(event);
+    if (!frames) encoded.set(event, (frames = new EventFrames(event)));
+    return frames;
+  }
 
   /** The WebSocket frame of the message `{"type":"event","event":{…}}`. */
   get webSocket(): Buffer {

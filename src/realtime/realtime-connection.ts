@@ -4,9 +4,13 @@ import type { Writable } from 'node:stream';
 import type { Principal } from '../common/principal.js';
 import type { DomainEvent } from '../events/domain-event.js';
 import { matchesFilter } from '../events/event-filter.js';
+import type { TimerWheel } from '../common/timer-wheel.js';
 import { canSee } from '../events/visibility.js';
 import type { FanOut } from './fan-out.js';
 import type { EventBatch } from './frames.js';
+
+/** How a client is connected. */
+export type Transport = 'websocket' | 'sse';
 
 /** Why the service ends a connection. */
 export type EndReason = 'token_expired' | 'revoked' | 'slow_consumer' | 'shutdown';
@@ -23,11 +27,13 @@ const GOODBYE_MS = 30_000;
  */
 export abstract class RealtimeConnection {
   readonly id = randomUUID();
-  abstract readonly transport: 'websocket' | 'sse';
+  abstract readonly transport: Transport;
   /** Each filter with the journal position after which it is delivered live. */
   readonly filters = new Map<string, number>();
   /** Where events wait for it while many come. */
   fanOut: FanOut | undefined;
+  /** What calls {@link tick} when something is due. */
+  wheel: TimerWheel<RealtimeConnection> | undefined;
   private owner: Principal | undefined;
   /** While true, nothing is sent live: the replay goes on until it has caught up with the relay. */
   replaying = false;
@@ -35,6 +41,12 @@ export abstract class RealtimeConnection {
   settled: Promise<void> = Promise.resolve();
   /** The id of the last event sent, which is the one a client resumes from. */
   lastEventId: string | undefined;
+  /** Events that were sent. */
+  deliveries = 0;
+  /** Writes that they were sent with. */
+  writes = 0;
+  /** Why the service ended it, if it did. */
+  endReason: EndReason | undefined;
   /** When the service ended it, in epoch milliseconds; undefined while it lives. */
   private endedAt: number | undefined;
 
@@ -62,6 +74,12 @@ export abstract class RealtimeConnection {
     const warnAt = (principal?.expiresAt ?? Number.POSITIVE_INFINITY) - EXPIRY_WARNING_MS;
     // Who comes with a token that is about to expire knows it.
     this.warnAt = warnAt > Date.now() ? warnAt : Number.POSITIVE_INFINITY;
+    this.schedule();
+  }
+
+  /** True once it was ended or its client is gone: nothing can be sent any more. */
+  get isOver(): boolean {
+    return this.endedAt !== undefined || this.socket.destroyed;
   }
 
   /** Says whether an event is to be sent live, by the filters and the principal of this moment. */
@@ -76,6 +94,8 @@ export abstract class RealtimeConnection {
     if (this.endedAt !== undefined) return;
     this.writeEvents(batch);
     this.lastEventId = batch.lastEventId;
+    this.deliveries += batch.frames.length;
+    this.writes += 1;
   }
 
   /** Sends what waits for it, so that what is written next comes after it. */
@@ -89,6 +109,8 @@ export abstract class RealtimeConnection {
     if (reason !== 'slow_consumer') this.sendWaiting();
     if (this.endedAt !== undefined) return;
     this.endedAt = Date.now();
+    this.endReason = reason;
+    this.schedule();
     this.writeEnd(reason);
   }
 
@@ -115,16 +137,25 @@ export abstract class RealtimeConnection {
     });
   }
 
+  /** Sets when {@link tick} is called next; to be called when that changed. */
+  schedule(): void {
+    this.wheel?.set(this, this.dueAt);
+  }
+
+  /** When something is due next, in epoch ms. */
+  private get dueAt(): number {
+    if (this.endedAt !== undefined) return this.endedAt + GOODBYE_MS;
+    return Math.min(this.owner?.expiresAt ?? Number.POSITIVE_INFINITY, this.warnAt, this.keepAliveAt);
+  }
+
   /** Does what is due at `now` (epoch ms). */
   tick(now: number): void {
-    if (this.endedAt !== undefined) {
-      // A client that does not read never takes its goodbye, nor what waits before it.
-      if (now - this.endedAt > GOODBYE_MS) this.destroy();
-    } else if (this.principal && this.principal.expiresAt <= now) this.end('token_expired');
-    else {
-      this.warnOfExpiry(now);
-      this.keepAlive(now);
-    }
+    // A client that does not read never takes its goodbye, nor what waits before it.
+    if (this.endedAt !== undefined) return this.destroy();
+    if (this.owner && this.owner.expiresAt <= now) return this.end('token_expired');
+    this.warnOfExpiry(now);
+    if (now >= this.keepAliveAt) this.keepAlive(now);
+    this.schedule();
   }
 
   /** Tells the client while there is time to come with a new token, which goes on without a gap. */
@@ -139,6 +170,8 @@ export abstract class RealtimeConnection {
   abstract sizeOf(batch: EventBatch): number;
   /** What is written to: the socket itself, or a response that has none yet. */
   protected abstract get sink(): Writable;
+  /** When {@link keepAlive} is due next, in epoch ms. */
+  protected abstract get keepAliveAt(): number;
   /** Sends heartbeats and pings, and watches deadlines. */
   protected abstract keepAlive(now: number): void;
   protected abstract writeEvents(batch: EventBatch): void;

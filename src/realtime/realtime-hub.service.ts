@@ -6,29 +6,25 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { Authenticator } from '../auth/authenticator.service.js';
+import { TimerWheel } from '../common/timer-wheel.js';
 import { Config } from '../config/config.js';
 import { AppError } from '../common/app-error.js';
 import { AuditTrail } from '../events/audit-trail.service.js';
 import type { DomainEvent } from '../events/domain-event.js';
 import { EventBus } from '../events/event-bus.js';
-import { matchesFilter, typesOf } from '../events/event-filter.js';
 import { EventJournal, type CursorPosition } from '../events/event-journal.service.js';
 import { EventRelay } from '../events/event-relay.service.js';
-import { visibleSubjects } from '../events/visibility.js';
 import { FanOut } from './fan-out.js';
 import { EventBatch, EventFrames } from './frames.js';
-import { hasFilterFor, type RealtimeConnection } from './realtime-connection.js';
+import type { RealtimeConnection } from './realtime-connection.js';
+import { RealtimeMetrics } from './realtime-metrics.service.js';
+import { Replays, type ReplayResult } from './replays.service.js';
 
 const TICK_MS = 100;
-const REPLAY_PAGE = 200;
+/** Those of a wheel that turns in less than a minute: pings and heartbeats are due within one turn. */
+const SLOTS = 512;
 /** How long a shutdown waits for clients to take their goodbye. */
 const GOODBYE_MS = 2000;
-
-/** What a replay came to. */
-export interface ReplayResult {
-  count: number;
-  complete: boolean;
-}
 
 /** A live connection as admins see it; times in epoch ms. */
 export interface ConnectionView extends Pick<
@@ -61,6 +57,8 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
   /** Connections whose replay was ahead of the relay, each with the `seq` from which on it is live like the others. */
   private readonly arriving = new Map<RealtimeConnection, number>();
   private readonly fanOut: FanOut;
+  /** When something is due for a connection: pings, heartbeats, deadlines, the end of a token. */
+  private readonly wheel = new TimerWheel<RealtimeConnection>(TICK_MS, SLOTS, Date.now());
   private ticker: NodeJS.Timeout | undefined;
   private closing = false;
   private onEmpty: (() => void) | undefined;
@@ -69,14 +67,18 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     private readonly bus: EventBus,
     private readonly journal: EventJournal,
     private readonly relay: EventRelay,
+    private readonly replays: Replays,
     private readonly authenticator: Authenticator,
     private readonly trail: AuditTrail,
+    private readonly metrics: RealtimeMetrics,
     private readonly config: Config,
   ) {
     this.fanOut = new FanOut({
       maxBufferedBytes: config.REALTIME_MAX_BUFFERED_BYTES,
       onSlow: (connection) => connection.end('slow_consumer'),
+      onSent: (events) => this.measure(events),
     });
+    metrics.watch(this.connections);
   }
 
   onModuleInit(): void {
@@ -105,11 +107,6 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     return this.closing;
   }
 
-  /** How many connections there are. */
-  get size(): number {
-    return this.connections.size;
-  }
-
   /** Lists the connections, the oldest first. */
   list(): ConnectionView[] {
     return [...this.connections].map((connection) => {
@@ -132,14 +129,19 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
   /** Takes a connection in, or tells it at once that the service is going down. */
   add(connection: RealtimeConnection): void {
     this.connections.add(connection);
+    connection.wheel = this.wheel;
+    connection.schedule();
     if (this.closing) connection.end('shutdown');
   }
 
-  /** Lets go of a connection that is closed. */
-  remove(connection: RealtimeConnection): void {
-    this.connections.delete(connection);
+  /** Lets go of a connection that is closed. @param code - the close code, or the reason of a stream's end. */
+  remove(connection: RealtimeConnection, code: string | number): void {
+    if (!this.connections.delete(connection)) return;
     this.arriving.delete(connection);
     this.fanOut.leave(connection);
+    this.wheel.delete(connection);
+    connection.wheel = undefined;
+    this.metrics.closed(connection, code);
     if (this.connections.size === 0) this.onEmpty?.();
   }
 
@@ -183,11 +185,6 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
   /**
    * Subscribes a connection and first sends it what it missed since a cursor, without gap or repeat.
    *
-   * Live events are not held back meanwhile: the journal has them too. The replay goes on until it has read everything
-   * the relay has delivered, and the connection turns live in that same moment.
-   *
-   * When the journal cannot be read the connection is cut, so that its client comes back instead of missing events.
-   *
    * @param position - where the cursor stands, from {@link EventJournal.locate}.
    */
   async replay(
@@ -197,45 +194,14 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     { liveBefore = this.relay.position, onCaughtUp }: ReplayOptions = {},
   ): Promise<void> {
     const before = new Map(connection.filters);
-    const isDue = ({ seq, type }: DomainEvent): boolean => {
-      const live = hasFilterFor(before, type, seq);
-      const asked = seq > position.afterSeq && filters.some((filter) => matchesFilter(filter, type));
-      return (asked || live) && !(live && seq <= liveBefore);
-    };
     connection.replaying = true;
     // What it has been delivered goes first.
     this.subscribe(connection, filters);
-    let count = 0;
-    // What the connection is subscribed to already goes on from where it is, also if the cursor is ahead of that.
-    let at = before.size > 0 ? Math.min(position.afterSeq, liveBefore) : position.afterSeq;
-    try {
-      for (let caughtUp = false; !caughtUp && this.connections.has(connection) && connection.principal;) {
-        const throughSeq = await this.journal.head();
-        // After the head: an event that came with a change of role, or later, is judged by the new one.
-        await this.refreshPrincipal(connection);
-        const events = await this.journal.read({
-          afterSeq: at,
-          throughSeq,
-          types: typesOf(connection.filters.keys()),
-          subjects: visibleSubjects(connection.principal),
-          limit: REPLAY_PAGE,
-        });
-        const due = events.filter(isDue).map((event) => new EventFrames(event));
-        if (due.length > 0) connection.send(new EventBatch(due));
-        count += due.length;
-        const last = events.at(-1);
-        at = events.length === REPLAY_PAGE && last ? last.seq : Math.max(at, throughSeq);
-        if (events.length === REPLAY_PAGE) await connection.flushed();
-        else caughtUp = at >= this.relay.position;
-      }
-    } catch (error) {
-      this.logger.error({ msg: 'a replay failed', err: error });
-      return connection.destroy();
-    }
-    for (const [filter, since] of connection.filters) connection.filters.set(filter, Math.max(since, at));
-    onCaughtUp?.({ count, complete: position.complete });
-    connection.replaying = false;
-    this.goLive(connection);
+    await this.replays.run(connection, { filters, position, before, liveBefore }, (result) => {
+      onCaughtUp?.(result);
+      connection.replaying = false;
+      this.goLive(connection);
+    });
   }
 
   async beforeApplicationShutdown(): Promise<void> {
@@ -253,7 +219,7 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
   }
 
   private deliver(event: DomainEvent): void {
-    const frames = new EventFrames(event);
+    const frames = EventFrames.of(event);
     this.fanOut.publish(frames);
     for (const [connection, liveFrom] of this.arriving) {
       if (connection.wants(event)) this.fanOut.write(connection, new EventBatch([frames]));
@@ -279,16 +245,6 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     }
   }
 
-  /** Brings what a connection may see up to date. */
-  private async refreshPrincipal(connection: RealtimeConnection): Promise<void> {
-    const { principal } = connection;
-    const current = principal && (await this.authenticator.refresh(principal));
-    // The connection may have been given a fresher token meanwhile, of the same account.
-    if (current && connection.principal) {
-      Object.assign(connection.principal, { email: current.email, role: current.role });
-    }
-  }
-
   /** Ends connections, but only after the event that tells why has reached them. */
   private endWhere(concerned: (connection: RealtimeConnection) => boolean): void {
     this.relay
@@ -307,10 +263,20 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     }
   }
 
-  /** Closes those for which most waits until all of them together are within the budget. */
+  private tick(now: number): void {
+    for (const connection of this.wheel.take(now)) connection.tick(now);
+    this.keepBudget();
+  }
+
+  /** Ends those for which too much waits, and then the largest until all of them together are within the budget. */
   private keepBudget(): void {
     let total = 0;
-    for (const { bufferedBytes } of this.connections) total += bufferedBytes;
+    for (const connection of this.connections) {
+      const { bufferedBytes } = connection;
+      total += bufferedBytes;
+      // Answers and pongs wait for a client that does not read as events do.
+      if (bufferedBytes > this.config.REALTIME_MAX_BUFFERED_BYTES) connection.end('slow_consumer');
+    }
     if (total <= this.config.REALTIME_TOTAL_BUFFERED_BYTES) return;
     const waiting = [...this.connections].map((connection) => ({ connection, bytes: connection.bufferedBytes }));
     for (const { connection, bytes } of waiting.toSorted((a, b) => b.bytes - a.bytes)) {
@@ -322,16 +288,11 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     }
   }
 
-  private isSlow(connection: RealtimeConnection): boolean {
-    return connection.bufferedBytes > this.config.REALTIME_MAX_BUFFERED_BYTES;
-  }
-
-  private tick(now: number): void {
-    this.keepBudget();
-    for (const connection of this.connections) {
-      // Answers and pongs wait for a client that does not read as events do.
-      if (this.isSlow(connection)) connection.end('slow_consumer');
-      connection.tick(now);
+  private measure(events: ReadonlySet<EventFrames>): void {
+    const now = performance.now();
+    for (const { event } of events) {
+      const committedAt = this.journal.committedAt(event);
+      if (committedAt !== undefined) this.metrics.flushed(now - committedAt);
     }
   }
 }

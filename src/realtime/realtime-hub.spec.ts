@@ -15,6 +15,8 @@ import type { EventRelay } from '../events/event-relay.service.js';
 import type { EventBatch } from './frames.js';
 import { RealtimeConnection } from './realtime-connection.js';
 import { RealtimeHub } from './realtime-hub.service.js';
+import { RealtimeMetrics } from './realtime-metrics.service.js';
+import { Replays } from './replays.service.js';
 
 const SEED = Number(process.env['REPLAY_SEED'] ?? randomInt(2 ** 31));
 const TYPES: EventType[] = ['login.success', 'login.failed', 'logout', 'mfa.enabled'];
@@ -33,6 +35,7 @@ class RecordingConnection extends RealtimeConnection {
     };
   }
   readonly transport = 'sse';
+  protected readonly keepAliveAt = Number.POSITIVE_INFINITY;
   protected keepAlive(): void {}
   protected writeExpiring(): void {}
   protected writeEnd(): void {}
@@ -74,19 +77,18 @@ class World {
             })
             .slice(0, limit),
         ),
-    };
-    const bus = { subscribeAll: (handler: EventHandler) => (this.handler = handler), subscribe: () => undefined };
-    const relay = Object.defineProperty({ caughtUp: () => Promise.resolve() }, 'position', {
-      get: () => this.position,
-    });
-    this.hub = new RealtimeHub(
-      bus as unknown as EventBus,
-      journal as unknown as EventJournal,
-      relay as unknown as EventRelay,
-      { onSessionsEnded: () => undefined, refresh: () => slowly(() => undefined) } as unknown as Authenticator,
-      {} as AuditTrail,
-      { REALTIME_MAX_BUFFERED_BYTES: 1_000_000 } as Config,
-    );
+      committedAt: () => undefined,
+    } as unknown as EventJournal;
+    const bus = { subscribeAll: (handler: EventHandler) => (this.handler = handler) } as unknown as EventBus;
+    const relay = Object.defineProperty({} as EventRelay, 'position', { get: () => this.position });
+    const authenticator = {
+      onSessionsEnded: () => undefined,
+      refresh: () => slowly(() => undefined),
+    } as unknown as Authenticator;
+    const metrics = new RealtimeMetrics();
+    const replays = new Replays(journal, relay, authenticator, metrics);
+    const config = { REALTIME_MAX_BUFFERED_BYTES: 1_000_000 } as Config;
+    this.hub = new RealtimeHub(bus, journal, relay, replays, authenticator, {} as AuditTrail, metrics, config);
     this.hub.onModuleInit();
   }
 

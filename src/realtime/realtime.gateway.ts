@@ -15,7 +15,7 @@ import type { Principal } from '../common/principal.js';
 import { Config } from '../config/config.js';
 import { checkFilters } from '../events/event-filter.js';
 import { EventJournal } from '../events/event-journal.service.js';
-import { ConnectionLimits } from './connection-limits.service.js';
+import { ConnectionLimits, TooManyConnections } from './connection-limits.service.js';
 import type { HeraldSocket } from './herald-socket.js';
 import { OTHER_MESSAGES } from './herald-ws.adapter.js';
 import { isAllowedOrigin } from './origin.js';
@@ -68,9 +68,7 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
       const place = this.limits.take(ip);
       client.connection = new WsConnection(client, request, ip, place, this.config, Date.now());
     } catch (error) {
-      if (!(error instanceof AppError)) throw error;
-      this.logger.warn({ msg: error.message, ip });
-      return client.close(CLOSE.policy, error.message);
+      return this.refuse(client, error, { ip });
     }
     this.hub.add(client.connection);
     const ticket = new URL(request.url ?? '', 'ws://x').searchParams.get('ticket');
@@ -81,14 +79,21 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
       .catch((error: unknown) => this.logger.error({ msg: 'a ticket could not be looked at', err: error }));
   }
 
+  /** Closes a connection for which there is no place. */
+  private refuse(client: HeraldSocket, error: unknown, who: object): void {
+    if (!(error instanceof TooManyConnections)) throw error;
+    this.logger.warn({ msg: error.message, ...who });
+    client.close(error.limit === 'server' ? CLOSE.tryAgainLater : CLOSE.policy, error.message);
+  }
+
   /** Behind trusted proxies, the address that they name. */
   private addressOf(request: IncomingMessage): string {
     return proxyAddr(request, this.trust) ?? '';
   }
 
-  handleDisconnect(client: HeraldSocket): void {
+  handleDisconnect(client: HeraldSocket, code: string | number = 1006): void {
     if (!client.connection) return;
-    this.hub.remove(client.connection);
+    this.hub.remove(client.connection, code);
     client.connection.place.release();
   }
 
@@ -114,9 +119,7 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
     try {
       connection.place.assign(principal.userId);
     } catch (error) {
-      if (!(error instanceof AppError)) throw error;
-      this.logger.warn({ msg: error.message, ip, actorId: principal.userId });
-      client.close(CLOSE.policy, error.message);
+      this.refuse(client, error, { ip, actorId: principal.userId });
       return undefined;
     }
     this.logger.log({ msg: 'auth', ip, actorId: principal.userId });

@@ -4,6 +4,8 @@ import { ConnectionLimits } from './connection-limits.service.js';
 import { ConnectionsController } from './connections.controller.js';
 import { RealtimeGateway } from './realtime.gateway.js';
 import { RealtimeHub } from './realtime-hub.service.js';
+import { RealtimeMetrics } from './realtime-metrics.service.js';
+import { Replays } from './replays.service.js';
 import { SseController } from './sse.controller.js';
 import { StreamTicketsController } from './stream-tickets.controller.js';
 
@@ -11,7 +13,7 @@ import { StreamTicketsController } from './stream-tickets.controller.js';
 @Module({
   imports: [AuthModule],
   controllers: [SseController, StreamTicketsController, ConnectionsController],
-  providers: [RealtimeHub, RealtimeGateway, ConnectionLimits],
-  exports: [RealtimeHub],
+  providers: [RealtimeHub, Replays, RealtimeGateway, ConnectionLimits, RealtimeMetrics],
+  exports: [RealtimeMetrics],
 })
 export class RealtimeModule {}

@@ -19,7 +19,7 @@ const RECONNECT: Record<EndReason, boolean> = {
 /** A client of the event stream. */
 export class SseConnection extends RealtimeConnection {
   readonly transport = 'sse';
-  private nextHeartbeat = Number.POSITIVE_INFINITY;
+  protected keepAliveAt = Number.POSITIVE_INFINITY;
 
   constructor(
     socket: Socket,
@@ -36,7 +36,7 @@ export class SseConnection extends RealtimeConnection {
   /** Sends the first bytes: a reconnection time of its own for each client, so that they do not all come back at once. */
   open(now: number): void {
     this.write(`retry: ${randomInt(1000, 5000)}\n\n`);
-    this.nextHeartbeat = now + this.heartbeatMs;
+    this.keepAliveAt = now + this.heartbeatMs;
   }
 
   /** Tells the client that events older than the journal's retention are missing. */
@@ -45,8 +45,7 @@ export class SseConnection extends RealtimeConnection {
   }
 
   protected keepAlive(now: number): void {
-    if (now < this.nextHeartbeat) return;
-    this.nextHeartbeat = now + this.heartbeatMs;
+    this.keepAliveAt = now + this.heartbeatMs;
     this.write(HEARTBEAT);
   }
 

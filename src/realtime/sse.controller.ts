@@ -57,7 +57,7 @@ export class SseController {
         if (socket.destroyed) return;
         const gone = (): void => {
           socket.off('close', gone);
-          this.hub.remove(connection);
+          this.hub.remove(connection, connection.endReason ?? 'left');
         };
         socket.once('close', gone);
         reply.raw.once('close', gone);

@@ -11,6 +11,7 @@ import { RealtimeConnection, type EndReason } from './realtime-connection.js';
 export const CLOSE = {
   goingAway: 1001,
   policy: 1008,
+  tryAgainLater: 1013,
   unauthenticated: 4401,
   revoked: 4403,
   pingTimeout: 4408,
@@ -24,7 +25,7 @@ const MAX_MISSED_PINGS = 2;
 export class WsConnection extends RealtimeConnection {
   readonly transport = 'websocket';
   private readonly logger = new Logger(WsConnection.name);
-  private readonly authDeadline: number;
+  private authDeadline: number;
   private nextPing: number;
   private missedPings = 0;
   private minute = 0;
@@ -51,8 +52,13 @@ export class WsConnection extends RealtimeConnection {
     if (this.client.readyState === this.client.OPEN) this.client.send(JSON.stringify(message));
   }
 
+  protected get keepAliveAt(): number {
+    return this.principal ? this.nextPing : Math.min(this.nextPing, this.authDeadline);
+  }
+
   protected keepAlive(now: number): void {
     if (!this.principal && now >= this.authDeadline) {
+      this.authDeadline = Number.POSITIVE_INFINITY;
       this.client.close(CLOSE.unauthenticated, 'Authentication timed out');
     } else if (now >= this.nextPing) {
       this.nextPing = now + this.config.WS_PING_INTERVAL_MS;

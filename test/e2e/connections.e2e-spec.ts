@@ -123,7 +123,24 @@ describe('the number of live connections', () => {
     const stream = await server.stream({ token: admin });
     await stream.next();
     expect((await server.stream({ token: admin })).response.status).toBe(429);
-    expect((await (await server.webSocket()).closed).code).toBe(1008);
+    const socket = await server.webSocket();
+    expect(await socket.closed).toEqual({ code: 1013, reason: 'The server has too many live connections' });
+  });
+
+  it('that have not authenticated, of one address, is limited; who authenticates makes room', async () => {
+    await start({ REALTIME_MAX_UNAUTHENTICATED_PER_ADDRESS: '1' });
+    const first = await server.webSocket();
+    const reason = 'Too many connections from this address that have not authenticated';
+    expect(await (await server.webSocket()).closed).toEqual({ code: 1008, reason });
+    // A stream comes with its credentials.
+    await (await server.stream({ token: admin })).next();
+    first.send({ type: 'auth', token: admin });
+    await first.next(({ type }) => type === 'auth');
+    const second = await server.webSocket();
+    await second.settle();
+    expect(await (await server.webSocket()).closed).toEqual({ code: 1008, reason });
+    second.close();
+    await expect.poll(async () => (await server.webSocket()).socket.readyState).toBe(second.socket.OPEN);
   });
 });
 

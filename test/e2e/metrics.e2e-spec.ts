@@ -34,12 +34,42 @@ describe('GET /metrics', () => {
       metrics.get(`herald_http_request_duration_seconds_count{method="${method}",route="${route}",status="${status}"}`);
     expect(requests('/api/v1/auth/register', 'POST', 201)).toBe(1);
     expect(requests('/api/v1/events/:id', 'GET', 404)).toBe(1);
-    expect(metrics.get('herald_realtime_connections')).toBe(1);
+    const live = (name: string) => metrics.get(`herald_realtime_${name}`);
+    expect(live('connections{transport="websocket",age="under 1m"}')).toBe(1);
+    expect(live('connections{transport="sse",age="older"}')).toBe(0);
+    expect(live('waiting_bytes')).toBe(0);
     expect(metrics.get('herald_jobs{state="dead"}')).toBe(0);
     expect(metrics.has('herald_reader_lag_events{reader="webhooks"}')).toBe(true);
     expect(metrics.has('process_cpu_seconds_total')).toBe(true);
     expect([...metrics.keys()].join()).not.toContain('evt-nothing');
     socket.close();
+    await server.close();
+  });
+
+  it('shows what the live side did: deliveries, writes, latency, closes, replays, and who was kept out', async () => {
+    const server = await TestServer.start({ REALTIME_MAX_CONNECTIONS_PER_USER: '2' });
+    const user = await server.api.register();
+    const socket = await server.subscriber(user.accessToken);
+    await server.api.post('/auth/login', { email: user.email, password: user.password });
+    const { event } = await socket.nextEvent('login.success');
+    const lastEventId = (event as { id: string }).id;
+    const stream = await server.stream({ token: user.accessToken, query: { lastEventId } });
+    await stream.next();
+    await server.api.post('/auth/login', { email: user.email, password: user.password });
+    await stream.nextEvent('login.success');
+    expect((await server.stream({ token: user.accessToken })).response.status).toBe(429);
+    socket.socket.close(1000);
+    await socket.closed;
+    stream.close();
+    const live = (name: string) => async () => (await scrape(server.url)).get(`herald_realtime_${name}`);
+    await expect.poll(live('closes_total{transport="websocket",code="1000"}')).toBe(1);
+    await expect.poll(live('closes_total{transport="sse",code="left"}')).toBe(1);
+    expect(await live('deliveries_total{transport="websocket"}')()).toBe(2);
+    expect(await live('deliveries_total{transport="sse"}')()).toBe(1);
+    expect(await live('writes_total{transport="websocket"}')()).toBe(2);
+    expect(await live('commit_to_socket_seconds_count')()).toBe(2);
+    expect(await live('replays_total{outcome="complete"}')()).toBe(1);
+    expect(await live('refusals_total{limit="account"}')()).toBe(1);
     await server.close();
   });
 

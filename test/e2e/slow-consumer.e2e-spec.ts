@@ -99,7 +99,7 @@ describe('clients for which too much waits together', () => {
     user = await server.api.register();
     const [slow, quick] = [await server.subscriber(user.accessToken), await server.subscriber(user.accessToken)];
     (slow.socket as unknown as { _socket: Socket })._socket.pause();
-    await flood(() => server.app.get(RealtimeHub).size === 1);
+    await flood(() => server.app.get(RealtimeHub).list().length === 1);
     await quick.settle();
     expect(quick.socket.readyState).toBe(quick.socket.OPEN);
     await server.close();
