@@ -22,14 +22,6 @@ export class TooManyConnections extends AppError {
   }
 }
 
-/** One place among the live connections. */
-export interface Place {
-  /** Counts it for an account. @throws TooManyConnections */
-  assign: (userId: string) => void;
-  /** Gives it back; more than once is once. */
-  release: () => void;
-}
-
 /** Keeps live connections within their numbers: of this process, of an address, of an account. */
 @Injectable()
 export class ConnectionLimits {
@@ -58,38 +50,23 @@ export class ConnectionLimits {
       const max = config.REALTIME_MAX_UNAUTHENTICATED_PER_ADDRESS;
       this.refuseIf('unauthenticated', this.unauthenticated.get(address), max);
     }
-    return this.place(address, owner);
+    return new Place(this, address, owner);
   }
 
-  private place(address: string, owner: string | undefined): Place {
-    let user = owner;
-    let isReleased = false;
-    const count = (change: number): void => {
-      if (user === undefined) add(this.unauthenticated, address, change);
-      else add(this.byUser, user, change);
-    };
-    this.total += 1;
-    add(this.byAddress, address, 1);
-    count(1);
-    return {
-      assign: (userId) => {
-        if (user !== undefined || isReleased) return;
-        this.refuseAccount(userId);
-        count(-1);
-        user = userId;
-        count(1);
-      },
-      release: () => {
-        if (isReleased) return;
-        isReleased = true;
-        this.total -= 1;
-        add(this.byAddress, address, -1);
-        count(-1);
-      },
-    };
+  /** Counts a connection in or out. */
+  count(address: string, change: 1 | -1): void {
+    this.total += change;
+    add(this.byAddress, address, change);
   }
 
-  private refuseAccount(userId: string): void {
+  /** The same for what is known of its account. */
+  countOwner(address: string, owner: string | undefined, change: 1 | -1): void {
+    if (owner === undefined) add(this.unauthenticated, address, change);
+    else add(this.byUser, owner, change);
+  }
+
+  /** @throws TooManyConnections when an account has no place left. */
+  refuseAccount(userId: string): void {
     this.refuseIf('account', this.byUser.get(userId), this.config.REALTIME_MAX_CONNECTIONS_PER_USER);
   }
 
@@ -98,6 +75,37 @@ export class ConnectionLimits {
     if (max === 0 || count < max) return;
     this.metrics.refused(limit);
     throw new TooManyConnections(limit);
+  }
+}
+
+/** One place among the live connections. */
+export class Place {
+  private isReleased = false;
+
+  constructor(
+    private readonly limits: ConnectionLimits,
+    private readonly address: string,
+    private owner: string | undefined,
+  ) {
+    limits.count(address, 1);
+    limits.countOwner(address, owner, 1);
+  }
+
+  /** Counts it for an account, once. @throws TooManyConnections */
+  assign(userId: string): void {
+    if (this.owner !== undefined || this.isReleased) return;
+    this.limits.refuseAccount(userId);
+    this.limits.countOwner(this.address, undefined, -1);
+    this.limits.countOwner(this.address, userId, 1);
+    this.owner = userId;
+  }
+
+  /** Gives it back; more than once is once. */
+  release(): void {
+    if (this.isReleased) return;
+    this.isReleased = true;
+    this.limits.count(this.address, -1);
+    this.limits.countOwner(this.address, this.owner, -1);
   }
 }
 

@@ -13,7 +13,7 @@ const SEED = Number(process.env['FAN_OUT_SEED'] ?? randomInt(2 ** 31));
 class Client extends RealtimeConnection {
   readonly batches: number[][] = [];
   readonly ends: EndReason[] = [];
-  waiting = 0;
+  backlog = 0;
 
   constructor(userId: string, filters: string[], role: 'user' | 'admin' = 'user') {
     super(new PassThrough() as unknown as Socket, null);
@@ -21,7 +21,7 @@ class Client extends RealtimeConnection {
     for (const filter of filters) this.filters.set(filter, 0);
   }
   override get bufferedBytes(): number {
-    return this.waiting;
+    return this.backlog;
   }
   sizeOf({ frames }: EventBatch): number {
     return frames.length * 10;
@@ -108,10 +108,10 @@ describe('the fan-out', () => {
     const fanOut = new FanOut({ maxBufferedBytes: 100, onSlow: (connection) => connection.end('slow_consumer') });
     const [slow, quick] = [new Client('u', ['*']), new Client('u', ['*'])];
     for (const client of [slow, quick]) fanOut.join(client);
-    slow.waiting = 80;
+    slow.backlog = 80;
     for (const seq of [1, 2]) fanOut.publish(event(seq));
     fanOut.flush();
-    slow.waiting = 91;
+    slow.backlog = 91;
     fanOut.publish(event(3));
     fanOut.publish(event(4));
     fanOut.flush();

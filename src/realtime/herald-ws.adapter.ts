@@ -71,14 +71,13 @@ export class HeraldWsAdapter extends WsAdapter {
     handlers: WsMessageHandler[],
     transform: (data: unknown) => Observable<unknown>,
   ): void {
-    const callbacks = new Map(handlers.map(({ message, callback }) => [message, callback]));
     let waiting = 0;
     let turn: Promise<unknown> = Promise.resolve();
     client.on('message', (data, isBinary) => {
       waiting += 1;
       if (waiting === MAX_WAITING) client.pause();
       turn = turn
-        .then(() => this.handle(client, callbacks, transform, data, isBinary))
+        .then(() => this.handle(client, handlers, transform, data, isBinary))
         .catch((error: unknown) => this.log.error(error))
         .finally(() => {
           waiting -= 1;
@@ -89,7 +88,7 @@ export class HeraldWsAdapter extends WsAdapter {
 
   private async handle(
     client: WebSocket,
-    callbacks: Map<string, WsMessageHandler['callback']>,
+    handlers: readonly WsMessageHandler[],
     transform: (data: unknown) => Observable<unknown>,
     data: RawData,
     isBinary: boolean,
@@ -100,10 +99,11 @@ export class HeraldWsAdapter extends WsAdapter {
     if (client.readyState !== client.OPEN) return;
     const message = parse(data, isBinary);
     if (typeof message === 'string') return send({ type: 'error', message });
-    const callback = callbacks.get(message.type) ?? callbacks.get(OTHER_MESSAGES);
+    const handlerOf = (type: string) => handlers.find(({ message: name }) => name === type);
+    const handler = handlerOf(message.type) ?? handlerOf(OTHER_MESSAGES);
     // The callback goes through the gateway's guards, pipes and filters, which answer what it throws.
-    if (callback)
-      await lastValueFrom(transform(callback(message, message.type)).pipe(tap(send)), { defaultValue: null });
+    if (handler)
+      await lastValueFrom(transform(handler.callback(message, message.type)).pipe(tap(send)), { defaultValue: null });
   }
 
   /** Errors of a socket are its client's doing (a bad frame, a reset); `ws` closes it with the fitting code. */

@@ -34,6 +34,8 @@ export abstract class RealtimeConnection {
   fanOut: FanOut | undefined;
   /** What calls {@link tick} when something is due. */
   wheel: TimerWheel<RealtimeConnection> | undefined;
+  /** Where it is when bytes may wait for it: see {@link noteWaiting}. */
+  waiting: Set<RealtimeConnection> | undefined;
   private owner: Principal | undefined;
   /** While true, nothing is sent live: the replay goes on until it has caught up with the relay. */
   replaying = false;
@@ -96,6 +98,12 @@ export abstract class RealtimeConnection {
     this.lastEventId = batch.lastEventId;
     this.deliveries += batch.frames.length;
     this.writes += 1;
+    if (this.bufferedBytes > 0) this.noteWaiting();
+  }
+
+  /** Has an eye kept on what waits for it: something was written that its client may not have taken. */
+  protected noteWaiting(): void {
+    this.waiting?.add(this);
   }
 
   /** Sends what waits for it, so that what is written next comes after it. */

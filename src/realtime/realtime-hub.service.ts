@@ -56,6 +56,8 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
   private readonly connections = new Set<RealtimeConnection>();
   /** Connections whose replay was ahead of the relay, each with the `seq` from which on it is live like the others. */
   private readonly arriving = new Map<RealtimeConnection, number>();
+  /** Connections for which bytes may wait. */
+  private readonly waiting = new Set<RealtimeConnection>();
   private readonly fanOut: FanOut;
   /** When something is due for a connection: pings, heartbeats, deadlines, the end of a token. */
   private readonly wheel = new TimerWheel<RealtimeConnection>(TICK_MS, SLOTS, Date.now());
@@ -130,6 +132,7 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
   add(connection: RealtimeConnection): void {
     this.connections.add(connection);
     connection.wheel = this.wheel;
+    connection.waiting = this.waiting;
     connection.schedule();
     if (this.closing) connection.end('shutdown');
   }
@@ -140,7 +143,8 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     this.arriving.delete(connection);
     this.fanOut.leave(connection);
     this.wheel.delete(connection);
-    connection.wheel = undefined;
+    this.waiting.delete(connection);
+    connection.wheel = connection.waiting = undefined;
     this.metrics.closed(connection, code);
     if (this.connections.size === 0) this.onEmpty?.();
   }
@@ -271,14 +275,15 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
   /** Ends those for which too much waits, and then the largest until all of them together are within the budget. */
   private keepBudget(): void {
     let total = 0;
-    for (const connection of this.connections) {
+    for (const connection of this.waiting) {
       const { bufferedBytes } = connection;
+      if (bufferedBytes === 0) this.waiting.delete(connection);
       total += bufferedBytes;
       // Answers and pongs wait for a client that does not read as events do.
       if (bufferedBytes > this.config.REALTIME_MAX_BUFFERED_BYTES) connection.end('slow_consumer');
     }
     if (total <= this.config.REALTIME_TOTAL_BUFFERED_BYTES) return;
-    const waiting = [...this.connections].map((connection) => ({ connection, bytes: connection.bufferedBytes }));
+    const waiting = [...this.waiting].map((connection) => ({ connection, bytes: connection.bufferedBytes }));
     for (const { connection, bytes } of waiting.toSorted((a, b) => b.bytes - a.bytes)) {
       connection.end('slow_consumer');
       // What waits is given up: a goodbye that waits behind it would free nothing.

@@ -48,7 +48,7 @@ export class SseController {
     const { ip } = reply.request;
     const place = this.limits.take(ip, principal.userId);
     // A response that waits behind a pipelined request never closes, only its socket does.
-    for (const closing of [socket, reply.raw]) closing.once('close', place.release);
+    for (const closing of [socket, reply.raw]) closing.once('close', () => place.release());
     return new Observable<never>((subscriber) => {
       const complete = () => subscriber.complete();
       const connection = new SseConnection(socket, ip, reply.raw, principal, this.config.SSE_HEARTBEAT_MS, complete);

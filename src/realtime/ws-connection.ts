@@ -99,6 +99,8 @@ export class WsConnection extends RealtimeConnection {
   }
 
   private countMessage(now: number): void {
+    // It will be answered, whether its client reads or not.
+    this.noteWaiting();
     const max = this.config.WS_MAX_MESSAGES_PER_MINUTE;
     const minute = Math.floor(now / MINUTE_MS);
     if (minute !== this.minute) this.messagesThisMinute = 0;

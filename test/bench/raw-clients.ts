@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
+const EVENT_ID = /"id":"(evt-[^"]+)"/g;
+
 /** Subscribers as raw sockets: they count bytes, and one of them, the witness, looks at its events. */
 export class RawClients {
   private readonly sockets: Socket[] = [];
@@ -12,6 +14,8 @@ export class RawClients {
   witnessEvents = 0;
   /** From an event's timestamp to its receipt by the witness, in ms. */
   latencies: number[] = [];
+  /** Ids that the witness saw. */
+  private ids: string[] = [];
 
   /** @param open - opens one subscriber and resolves once it is subscribed. */
   static async open(count: number, open: () => Promise<Socket>): Promise<RawClients> {
@@ -31,10 +35,12 @@ export class RawClients {
       this.bytes += chunk.length;
       if (!isWitness) return;
       this.witnessBytes += chunk.length;
-      for (const [, timestamp = ''] of chunk.toString('latin1').matchAll(/"timestamp":"([^"]+)"/g)) {
+      const text = chunk.toString('latin1');
+      for (const [, timestamp = ''] of text.matchAll(/"timestamp":"([^"]+)"/g)) {
         this.witnessEvents += 1;
         this.latencies.push(Date.now() - Date.parse(timestamp));
       }
+      for (const [, id = ''] of text.matchAll(EVENT_ID)) this.ids.push(id);
     });
   }
 
@@ -43,9 +49,15 @@ export class RawClients {
     return this.witnessBytes === 0 ? 0 : (this.bytes / this.witnessBytes) * this.witnessEvents;
   }
 
+  /** The id of the event after which the witness saw `count` more. */
+  idOfEventBefore(count: number): string {
+    return this.ids.at(-1 - count) ?? '';
+  }
+
   reset(): void {
     this.bytes = this.witnessBytes = this.witnessEvents = 0;
     this.latencies = [];
+    this.ids = [];
   }
 
   close(): void {
@@ -53,8 +65,8 @@ export class RawClients {
   }
 }
 
-/** Opens a WebSocket, authenticates and subscribes it to everything. */
-export async function openWebSocket(port: number, token: string): Promise<Socket> {
+/** Opens a WebSocket and does no more. */
+export async function openBareWebSocket(port: number): Promise<Socket> {
   const socket = connect({ port, host: '127.0.0.1' });
   await once(socket, 'connect');
   const key = randomBytes(16).toString('base64');
@@ -62,9 +74,62 @@ export async function openWebSocket(port: number, token: string): Promise<Socket
     `GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13\r\n\r\n`,
   );
   await until(socket, '\r\n\r\n');
+  return socket;
+}
+
+/** Opens a WebSocket, authenticates and subscribes it to everything. */
+export async function openWebSocket(port: number, token: string): Promise<Socket> {
+  const socket = await openBareWebSocket(port);
   socket.write(Buffer.concat([masked({ type: 'auth', token }), masked({ type: 'subscribe', events: ['*'] })]));
   await until(socket, '"subscribed"');
   return socket;
+}
+
+/** Opens a WebSocket that resumes after an event, and resolves once it has everything it missed. */
+export async function resumeWebSocket(port: number, token: string, lastEventId: string): Promise<Socket> {
+  const socket = await openBareWebSocket(port);
+  const subscribe = { type: 'subscribe', events: ['*'], lastEventId };
+  socket.write(Buffer.concat([masked({ type: 'auth', token }), masked(subscribe)]));
+  await until(socket, '"replayed"');
+  // What comes live is read, and not looked at.
+  socket.resume();
+  return socket;
+}
+
+/** The request that publishes an event: it creates an API key. */
+export function createKey(token: string): string {
+  const body = JSON.stringify({ name: 'A program', scopes: ['events:read'] });
+  return `POST /api/v1/api-keys HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+}
+
+/** How a WebSocket ended for a client that read it to the end. */
+export interface End {
+  code: number;
+  reason: string;
+  /** The last event that came before. */
+  lastEventId: string | undefined;
+}
+
+/** Reads to its end what waits on a WebSocket that was paused. */
+export async function readToEnd(socket: Socket): Promise<End> {
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+  socket.resume();
+  await once(socket, 'close');
+  const all = Buffer.concat(chunks);
+  let lastEventId: string | undefined;
+  // What the service cut off in the middle of a frame ends without one.
+  for (let at = 0; at + 10 <= all.length;) {
+    const opcode = all.readUInt8(at) & 0x0f;
+    const short = all.readUInt8(at + 1);
+    const head = short < 126 ? 2 : short === 126 ? 4 : 10;
+    const length = short < 126 ? short : short === 126 ? all.readUInt16BE(at + 2) : Number(all.readBigUInt64BE(at + 2));
+    const payload = all.subarray(at + head, at + head + length);
+    if (opcode === 8) return { code: payload.readUInt16BE(0), reason: payload.toString('utf8', 2), lastEventId };
+    lastEventId = /"id":"(evt-[^"]+)"/.exec(payload.toString('utf8'))?.[1] ?? lastEventId;
+    at += head + length;
+  }
+  return { code: 1006, reason: '', lastEventId };
 }
 
 /** Opens an event stream. */
@@ -80,7 +145,9 @@ async function until(socket: Socket, mark: string): Promise<void> {
   let text = '';
   while (!text.includes(mark)) {
     const [chunk] = (await once(socket, 'data')) as [Buffer];
-    text += chunk.toString('latin1');
+    // The mark may be cut in two.
+    text = text.slice(-mark.length) + chunk.toString('latin1');
+    if (text.includes('"type":"error"')) throw new Error(text);
   }
 }
 

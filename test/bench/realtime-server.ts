@@ -11,6 +11,7 @@ import type { DomainEvent } from '../../src/events/domain-event.js';
 import { EventBus } from '../../src/events/event-bus.js';
 import { RealtimeHub } from '../../src/realtime/realtime-hub.service.js';
 import type { WsConnection } from '../../src/realtime/ws-connection.js';
+import { answerUsage } from './usage.js';
 
 /**
  * The server under test, and the same server the plain way: `ws.send(JSON.stringify(…))` to each WebSocket client, an
@@ -42,6 +43,7 @@ const config = loadConfig({
   JWT_EXPIRES_IN: '1d',
   REALTIME_MAX_CONNECTIONS_PER_USER: '0',
   REALTIME_MAX_CONNECTIONS_PER_ADDRESS: '0',
+  REALTIME_MAX_UNAUTHENTICATED_PER_ADDRESS: '0',
 });
 const app = await createApp(config, [PlainModule]);
 const url = await startApp(app, config);
@@ -61,12 +63,9 @@ hub.deliver = (event) => {
 };
 app.get(EventBus).subscribeAll((event) => events.next(event));
 
-process.on('message', (message: { mode?: typeof mode; usage?: true; gc?: true; stop?: true }) => {
+answerUsage();
+process.on('message', (message: { mode?: typeof mode; stop?: true }) => {
   if (message.mode) mode = message.mode;
-  if (message.usage) {
-    globalThis.gc?.();
-    process.send?.({ cpu: process.cpuUsage(), rss: process.memoryUsage.rss() });
-  }
   if (message.stop) {
     void app.close().finally(() => {
       rmSync(folder, { recursive: true });

@@ -1,29 +1,18 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { load } from './http-load.js';
-import { openStream, openWebSocket, RawClients } from './raw-clients.js';
+import { createKey, openStream, openWebSocket, RawClients } from './raw-clients.js';
 import { percentile, report, type Figure } from './report.js';
+import { loginAsAdmin, startServer, stopServer } from './server-process.js';
+import { usageOf } from './usage.js';
 
 const PHASE_MS = 5000;
 const ROUNDS = 2;
 const PUBLISHERS = 64;
 const QUIET_PER_SECOND = 60;
 
-const child = spawn(
-  'taskset',
-  ['-c', '0', process.execPath, '--expose-gc', new URL('./realtime-server.js', import.meta.url).pathname],
-  { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
-);
-const [{ port }] = (await once(child, 'message')) as [{ port: number }];
-const login = await fetch(`http://127.0.0.1:${port}/api/v1/auth/login`, {
-  method: 'POST',
-  headers: { 'Content-Type': 'application/json' },
-  body: JSON.stringify({ email: 'admin@example.com', password: 'Admin-password-1' }),
-});
-const { accessToken } = ((await login.json()) as { data: { accessToken: string } }).data;
-const body = JSON.stringify({ name: 'A program', scopes: ['events:read'] });
-const act = `POST /api/v1/api-keys HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${accessToken}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+const { port, child } = await startServer<{ port: number }>('realtime-server');
+const accessToken = await loginAsAdmin(port);
+const act = createKey(accessToken);
 
 type Mode = 'herald' | 'plain';
 interface Phase {
@@ -34,16 +23,10 @@ interface Phase {
   eventBytes: number;
 }
 
-async function usage(): Promise<{ cpu: number; rss: number }> {
-  child.send({ usage: true });
-  const [{ cpu, rss }] = (await once(child, 'message')) as [{ cpu: NodeJS.CpuUsage; rss: number }];
-  return { cpu: cpu.user + cpu.system, rss };
-}
-
 /** Publishes as fast as it goes, or steadily, and sees what arrives. */
 async function phase(clients: RawClients, publish: () => Promise<unknown>): Promise<Phase> {
   clients.reset();
-  const before = await usage();
+  const before = await usageOf(child);
   const startedAt = performance.now();
   await publish();
   // What is on its way arrives.
@@ -52,7 +35,7 @@ async function phase(clients: RawClients, publish: () => Promise<unknown>): Prom
   const { deliveries, latencies, witnessBytes, witnessEvents } = clients;
   return {
     deliveriesPerSecond: deliveries / seconds,
-    cpuUs: ((await usage()).cpu - before.cpu) / deliveries,
+    cpuUs: ((await usageOf(child)).cpu - before.cpuThen) / deliveries,
     p50: percentile(latencies, 50),
     p99: percentile(latencies, 99),
     eventBytes: Math.round(witnessBytes / witnessEvents),
@@ -128,5 +111,4 @@ if (wants('ws5'))
   await compare('fan-out, WebSocket, 5,000', webSockets(5000), saturate, { deliveries: '>= 12', cpu: '<= 0.083' });
 if (wants('sse')) await compare('fan-out, SSE, 1,000', streams(1000), saturate, { deliveries: '>= 10', cpu: '-' });
 if (wants('quiet')) await compare('quiet fan-out, 1,000, 60 events/s', webSockets(1000), steadily, { cpu: '<= 0.7' });
-child.send({ stop: true });
-await once(child, 'exit');
+await stopServer(child);

@@ -1,23 +1,14 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { load, type Load } from './http-load.js';
 import { percentile, report } from './report.js';
+import { loginAsAdmin, startServer, stopServer } from './server-process.js';
 
 const CONNECTIONS = 16;
 const PHASE_MS = 4000;
 const ROUNDS = 3;
 
-// The service logs each request, as it does in production; nobody reads it here.
-const child = spawn('taskset', ['-c', '0', process.execPath, new URL('./rest-servers.js', import.meta.url).pathname], {
-  stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-});
-const [{ port, barePort }] = (await once(child, 'message')) as [{ port: number; barePort: number }];
-const login = await fetch(`http://127.0.0.1:${port}/api/v1/auth/login`, {
-  method: 'POST',
-  headers: { 'Content-Type': 'application/json' },
-  body: JSON.stringify({ email: 'admin@example.com', password: 'Admin-password-1' }),
-});
-const { accessToken } = ((await login.json()) as { data: { accessToken: string } }).data;
+const { port, barePort, child } = await startServer<{ port: number; barePort: number }>('rest-servers');
+const accessToken = await loginAsAdmin(port);
 
 const head = `Host: x\r\nAuthorization: Bearer ${accessToken}\r\n`;
 const body = JSON.stringify({ name: 'A program', scopes: ['events:read'] });
@@ -57,5 +48,4 @@ report('rest', {
     value: `${CONNECTIONS} connections, ${PHASE_MS} ms a phase, interleaved ${ROUNDS} times after one to warm up, server on core 0, client on core 1, request log on, synchronous=${process.env['SQLITE_SYNCHRONOUS'] ?? 'FULL'}`,
   },
 });
-child.send({ stop: true });
-await once(child, 'exit');
+await stopServer(child);

@@ -2,7 +2,15 @@ import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 
 /** Every benchmark, and the core its main process runs on; what it spawns takes the other one. */
-const BENCHMARKS: Record<string, number> = { jobs: 0, webhooks: 1, rest: 1, realtime: 1 };
+const BENCHMARKS: Record<string, number> = {
+  jobs: 0,
+  webhooks: 1,
+  rest: 1,
+  realtime: 1,
+  connections: 1,
+  'slow-consumers': 1,
+  reconnect: 1,
+};
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !(name in BENCHMARKS));
