@@ -5,11 +5,12 @@ import rateLimit from '@fastify/rate-limit';
 import { Logger, type INestApplication, type Type } from '@nestjs/common';
 import type { CorsOptions } from '@nestjs/common/interfaces/external/cors-options.interface.js';
 import { NestFactory } from '@nestjs/core';
-import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppModule } from './app.module.js';
 import { AppError } from './common/app-error.js';
 import { answerOnSocket, errorBody, HttpErrorFilter, pathOf } from './common/http-error.filter.js';
+import { HeraldHttpAdapter } from './common/herald-http.adapter.js';
 import { PinoLogger } from './common/logger.js';
 import type { AuthenticatedRequest } from './common/principal.js';
 import { runInRequestContext } from './common/request-context.js';
@@ -39,7 +40,7 @@ const REQUEST_TIMEOUT_MS = 30_000;
  * @param extras - modules beside Herald's own.
  */
 export async function createApp(config: Config, extras: Type[] = []): Promise<NestFastifyApplication> {
-  const adapter = new FastifyAdapter({
+  const adapter = new HeraldHttpAdapter({
     genReqId: requestIdOf,
     trustProxy: config.TRUST_PROXY.length > 0 && config.TRUST_PROXY,
     bodyLimit: config.HTTP_MAX_BODY_BYTES,

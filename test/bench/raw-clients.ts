@@ -54,6 +54,12 @@ export class RawClients {
     return this.ids.at(-1 - count) ?? '';
   }
 
+  /** Forgets what the witness saw, but the last events. */
+  forget(keep: number): void {
+    this.ids = this.ids.slice(-2 * keep);
+    this.latencies = [];
+  }
+
   reset(): void {
     this.bytes = this.witnessBytes = this.witnessEvents = 0;
     this.latencies = [];
