@@ -47,8 +47,13 @@ export class SseController {
     const { socket } = reply.request.raw;
     const { ip } = reply.request;
     const place = this.limits.take(ip, principal.userId);
-    // A response that waits behind a pipelined request never closes, only its socket does.
-    for (const closing of [socket, reply.raw]) closing.once('close', () => place.release());
+    // A response that waits behind a pipelined request never closes, only its socket does; and a socket that is kept
+    // open carries one stream after the other.
+    const release = (): void => {
+      socket.off('close', release);
+      place.release();
+    };
+    for (const closing of [socket, reply.raw]) closing.once('close', release);
     return new Observable<never>((subscriber) => {
       const complete = () => subscriber.complete();
       const connection = new SseConnection(socket, ip, reply.raw, principal, this.config.SSE_HEARTBEAT_MS, complete);

@@ -1,6 +1,6 @@
 import { EventSource } from 'eventsource';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { EVENT_TYPES } from '../../src/events/catalogue.js';
@@ -150,6 +150,26 @@ describe('the event stream', () => {
     await last.next();
     last.close();
     await vi.waitFor(() => expect(hub.list().length).toBeLessThanOrEqual(before));
+  });
+
+  it('leaves nothing behind on a connection that carries one stream after the other', async () => {
+    const accepted = once(server.app.getHttpServer(), 'connection') as Promise<[Socket]>;
+    const client = connect(Number(new URL(server.url).port), '127.0.0.1');
+    const [socket] = await accepted;
+    const chunks = new Inbox<string>();
+    client.on('data', (chunk) => chunks.push(String(chunk)));
+    const listeners = [];
+    for (let n = 0; n < 3; n += 1) {
+      const { accessToken, refreshToken } = await server.api.login(user);
+      client.write(`GET /api/v1/events/stream?token=${accessToken} HTTP/1.1\r\nHost: x\r\n\r\n`);
+      await chunks.next((chunk) => chunk.includes('retry: '));
+      listeners.push(socket.listenerCount('close'));
+      await server.api.post('/auth/logout', { refreshToken }, accessToken);
+      // The last chunk: the connection is free for the next request.
+      await chunks.next((chunk) => chunk.endsWith('0\r\n\r\n'));
+    }
+    client.destroy();
+    expect(listeners).toEqual([listeners[0], listeners[0], listeners[0]]);
   });
 
   it('a HEAD request gets the headers and ends', async () => {
