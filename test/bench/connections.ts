@@ -43,7 +43,7 @@ const bare = await startServer<{ port: number }>('bare-ws-server');
 const herald = await startServer<{ port: number }>('realtime-server');
 const token = await loginAsAdmin(herald.port);
 const plain = await cost(bare.child, () => openBareWebSocket(bare.port));
-const ours = await cost(herald.child, () => openWebSocket(herald.port, token));
+const ours = await cost(herald.child, () => openWebSocket(herald.port, { token }));
 report('connections', {
   'bytes a connection, authenticated and subscribed': { value: Math.round(ours.bytes) },
   'bytes a connection, bare ws': { value: Math.round(plain.bytes) },

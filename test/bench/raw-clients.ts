@@ -12,6 +12,8 @@ export class RawClients {
   /** Bytes of the witness, which got what everybody got. */
   witnessBytes = 0;
   witnessEvents = 0;
+  /** How many of them are closed. */
+  closed = 0;
   /** From an event's timestamp to its receipt by the witness, in ms. */
   latencies: number[] = [];
   /** Ids that the witness saw. */
@@ -31,6 +33,7 @@ export class RawClients {
     const isWitness = this.sockets.length === 0;
     this.sockets.push(socket);
     socket.on('error', () => undefined);
+    socket.once('close', () => (this.closed += 1));
     socket.on('data', (chunk: Buffer) => {
       this.bytes += chunk.length;
       if (!isWitness) return;
@@ -71,6 +74,9 @@ export class RawClients {
   }
 }
 
+/** What a connection is opened with. */
+export type Credentials = { token: string } | { apiKey: string };
+
 /** Opens a WebSocket and does no more. */
 export async function openBareWebSocket(port: number): Promise<Socket> {
   const socket = connect({ port, host: '127.0.0.1' });
@@ -84,9 +90,9 @@ export async function openBareWebSocket(port: number): Promise<Socket> {
 }
 
 /** Opens a WebSocket, authenticates and subscribes it to everything. */
-export async function openWebSocket(port: number, token: string): Promise<Socket> {
+export async function openWebSocket(port: number, credentials: Credentials): Promise<Socket> {
   const socket = await openBareWebSocket(port);
-  socket.write(Buffer.concat([masked({ type: 'auth', token }), masked({ type: 'subscribe', events: ['*'] })]));
+  socket.write(Buffer.concat([masked({ type: 'auth', ...credentials }), masked({ type: 'subscribe', events: ['*'] })]));
   await until(socket, '"subscribed"');
   return socket;
 }
@@ -139,10 +145,12 @@ export async function readToEnd(socket: Socket): Promise<End> {
 }
 
 /** Opens an event stream. */
-export async function openStream(port: number, path: string, token: string): Promise<Socket> {
+export async function openStream(port: number, path: string, credentials: Credentials): Promise<Socket> {
   const socket = connect({ port, host: '127.0.0.1' });
   await once(socket, 'connect');
-  socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`);
+  const header =
+    'token' in credentials ? `Authorization: Bearer ${credentials.token}` : `X-API-Key: ${credentials.apiKey}`;
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n${header}\r\n\r\n`);
   await until(socket, '\r\n\r\n');
   return socket;
 }

@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { Controller, Module, Sse, type MessageEvent } from '@nestjs/common';
 import { map, Observable, Subject } from 'rxjs';
 import { createApp, startApp } from '../../src/app.setup.js';
+import { OneTimeTokens, type TokenHolder } from '../../src/auth/one-time-tokens.service.js';
 import { Public } from '../../src/common/principal.js';
 import { loadConfig } from '../../src/config/config.js';
+import { SecretCipher } from '../../src/database/secret-cipher.service.js';
 import type { DomainEvent } from '../../src/events/domain-event.js';
 import { EventBus } from '../../src/events/event-bus.js';
 import { RealtimeHub } from '../../src/realtime/realtime-hub.service.js';
@@ -40,6 +42,9 @@ const config = loadConfig({
   ADMIN_EMAIL: 'admin@example.com',
   ADMIN_PASSWORD: 'Admin-password-1',
   RATE_LIMIT_MAX: '1000000',
+  AUTH_RATE_LIMIT_MAX: '0',
+  // The raw clients answer none.
+  WS_PING_INTERVAL_MS: '3600000',
   JWT_EXPIRES_IN: '1d',
   REALTIME_MAX_CONNECTIONS_PER_USER: '0',
   REALTIME_MAX_CONNECTIONS_PER_ADDRESS: '0',
@@ -63,9 +68,16 @@ hub.deliver = (event) => {
 };
 app.get(EventBus).subscribeAll((event) => events.next(event));
 
+/** Makes the token that a mail would carry. */
+async function resetTokenOf(holder: TokenHolder): Promise<string> {
+  const { sealedToken, owner } = await app.get(OneTimeTokens).issue('reset-password', holder);
+  return app.get(SecretCipher).decrypt(sealedToken, owner);
+}
+
 answerUsage();
-process.on('message', (message: { mode?: typeof mode; stop?: true }) => {
+process.on('message', (message: { mode?: typeof mode; resetPassword?: TokenHolder; stop?: true }) => {
   if (message.mode) mode = message.mode;
+  if (message.resetPassword) void resetTokenOf(message.resetPassword).then((token) => process.send?.({ token }));
   if (message.stop) {
     void app.close().finally(() => {
       rmSync(folder, { recursive: true });

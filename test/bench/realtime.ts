@@ -98,10 +98,10 @@ async function compare(
   report(name, figures);
 }
 
-const webSockets = (count: number) => () => RawClients.open(count, () => openWebSocket(port, accessToken));
+const webSockets = (count: number) => () => RawClients.open(count, () => openWebSocket(port, { token: accessToken }));
 const streams = (count: number) => (mode: Mode) =>
   RawClients.open(count, () =>
-    openStream(port, mode === 'herald' ? '/api/v1/events/stream' : '/api/v1/plain', accessToken),
+    openStream(port, mode === 'herald' ? '/api/v1/events/stream' : '/api/v1/plain', { token: accessToken }),
   );
 const only = process.argv[2];
 const wants = (name: string) => only === undefined || only === name;

@@ -23,7 +23,7 @@ async function publish(): Promise<void> {
   }
 }
 
-const others = await RawClients.open(OTHERS, () => openWebSocket(port, token));
+const others = await RawClients.open(OTHERS, () => openWebSocket(port, { token }));
 const publishing = publish();
 const quiet: number[] = [];
 const storm: number[] = [];

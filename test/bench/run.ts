@@ -10,6 +10,7 @@ const BENCHMARKS: Record<string, number> = {
   connections: 1,
   'slow-consumers': 1,
   reconnect: 1,
+  revocation: 1,
   soak: 1,
 };
 /** Takes so long that it must be asked for. */

@@ -29,9 +29,9 @@ const offered: number[] = [];
 let resumable = 0;
 for (let round = 0; round < ROUNDS; round += 1) {
   for (const phase of ['alone', 'beside'] as const) {
-    const others = await RawClients.open(OTHERS, () => openWebSocket(port, token));
+    const others = await RawClients.open(OTHERS, () => openWebSocket(port, { token }));
     const slow =
-      phase === 'alone' ? [] : await Promise.all(Array.from({ length: SLOW }, () => openWebSocket(port, token)));
+      phase === 'alone' ? [] : await Promise.all(Array.from({ length: SLOW }, () => openWebSocket(port, { token })));
     for (const socket of slow) socket.pause();
     others.reset();
     const before = (await usageOf(child)).rss;

@@ -38,9 +38,9 @@ async function churn(sockets: Socket[], open: () => Promise<Socket>): Promise<vo
   sockets.push(...(await Promise.all(Array.from({ length: CHURN }, open))));
 }
 
-const witness = await RawClients.open(1, () => openWebSocket(port, token));
+const witness = await RawClients.open(1, () => openWebSocket(port, { token }));
 const reading = (socket: Socket) => socket.on('error', () => undefined).resume();
-const stream = async (query = '') => reading(await openStream(port, `/api/v1/events/stream${query}`, token));
+const stream = async (query = '') => reading(await openStream(port, `/api/v1/events/stream${query}`, { token }));
 const webSocket = async (cursor: string) => reading(await resumeWebSocket(port, token, cursor));
 const publishing = Promise.all(Array.from({ length: PUBLISHERS }, publish));
 while (witness.latencies.length < 2 * MISSED) await sleep(100);
