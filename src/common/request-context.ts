@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncVariable } from './async-variable.js';
 
 /** Who asked and from where; travels with a request into its log lines and into every event it publishes. */
 export interface RequestContext {
@@ -10,14 +10,14 @@ export interface RequestContext {
   sessionId: string | null;
 }
 
-const storage = new AsyncLocalStorage<RequestContext>();
+const current = new AsyncVariable<RequestContext>();
 
 /** Runs `work` and everything it starts under `context`. */
 export function runInRequestContext<T>(context: RequestContext, work: () => T): T {
-  return storage.run(context, work);
+  return current.run(context, work);
 }
 
 /** Returns the context of the request being served, or undefined outside of one (start, timers, the relay). */
 export function currentRequestContext(): RequestContext | undefined {
-  return storage.getStore();
+  return current.get();
 }

@@ -7,8 +7,8 @@ function work(ms: number): void {
   for (const until = performance.now() + ms; performance.now() < until;);
 }
 
-it('does one piece at a time, in the order they came, whatever becomes of them', async () => {
-  const turns = new Turns(5);
+it('does as many pieces at a time as it may, in the order they came, whatever becomes of them', async () => {
+  const turns = new Turns(5, 1);
   const log: string[] = [];
   const piece = (name: string) =>
     turns.run(async () => {
@@ -21,10 +21,22 @@ it('does one piece at a time, in the order they came, whatever becomes of them',
   const results = await Promise.allSettled([piece('a'), piece('b'), piece('c')]);
   expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
   expect(log).toEqual(['a begins', 'a ends', 'b begins', 'b ends', 'c begins', 'c ends']);
+
+  let [running, most] = [0, 0];
+  const three = new Turns(5, 3);
+  const one = () =>
+    three.run(async () => {
+      running += 1;
+      most = Math.max(most, running);
+      await sleep(1);
+      running -= 1;
+    });
+  await Promise.all(Array.from({ length: 20 }, one));
+  expect([running, most]).toEqual([0, 3]);
 });
 
 it('lets others have their turn once a turn is used up', async () => {
-  const turns = new Turns(2);
+  const turns = new Turns(2, 1);
   let done = 0;
   const all = Promise.all(
     Array.from({ length: 20 }, () =>

@@ -1,22 +1,28 @@
 import { setImmediate } from 'node:timers/promises';
 
 /**
- * Lets pieces of long work have their turns, first come first served, one at a time, and everything else in the process
+ * Lets pieces of long work have their turns, first come first served and few at a time, and everything else in the process
  * its turn in between.
  */
 export class Turns {
-  private last: Promise<void> = Promise.resolve();
+  private readonly waiting: (() => void)[] = [];
+  private running = 0;
   private begunAt = Number.NEGATIVE_INFINITY;
 
-  /** @param turnMs - how long the work may keep everything else waiting. */
-  constructor(private readonly turnMs: number) {}
+  /**
+   * @param turnMs - how long the work may keep everything else waiting.
+   * @param atOnce - how many pieces may be under way, some of them waiting for something.
+   */
+  constructor(
+    private readonly turnMs: number,
+    private readonly atOnce: number,
+  ) {}
 
   /** Does one piece when its turn has come. */
   async run<T>(work: () => Promise<T> | T): Promise<T> {
-    const before = this.last;
-    let done = (): void => undefined;
-    this.last = new Promise((resolve) => (done = resolve));
-    await before;
+    // Whoever ends hands its place on.
+    if (this.running === this.atOnce) await new Promise<void>((resolve) => this.waiting.push(resolve));
+    else this.running += 1;
     try {
       if (performance.now() - this.begunAt > this.turnMs) {
         await setImmediate();
@@ -24,7 +30,9 @@ export class Turns {
       }
       return await work();
     } finally {
-      done();
+      const next = this.waiting.shift();
+      if (next) next();
+      else this.running -= 1;
     }
   }
 }

@@ -1,7 +1,8 @@
-import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
+import { AsyncResource } from 'node:async_hooks';
 import { setImmediate } from 'node:timers/promises';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import { AsyncVariable } from '../common/async-variable.js';
 
 /** Injection token of the one connection that writes. Nothing but UnitOfWork and the database's own start uses it. */
 export const WRITER = Symbol('writer data source');
@@ -55,7 +56,7 @@ const GROUP_MS = 10;
 @Injectable()
 export class UnitOfWork {
   private readonly logger = new Logger(UnitOfWork.name);
-  private readonly current = new AsyncLocalStorage<Unit | undefined>();
+  private readonly current = new AsyncVariable<Unit>();
   private readonly waiting: Waiting[] = [];
   private working: Promise<void> | undefined;
 
@@ -70,7 +71,7 @@ export class UnitOfWork {
    * @throws what `work` throws, or what the database answers to the commit.
    */
   async run<T>(work: (tx: EntityManager) => Promise<T>): Promise<T> {
-    const outer = this.current.getStore();
+    const outer = this.current.get();
     if (outer) return this.join(outer, work);
     return new Promise<T>((resolve, reject) => {
       const context = new AsyncResource('UnitOfWork');
@@ -91,7 +92,7 @@ export class UnitOfWork {
 
   /** Whether a unit is under way here. */
   get isInside(): boolean {
-    return this.current.getStore()?.over === false;
+    return this.current.get()?.over === false;
   }
 
   /** Runs `work` as if no unit were under way: what it starts is no part of the current one. */
@@ -111,13 +112,13 @@ export class UnitOfWork {
   lendTo(reader: DataSource): void {
     const createRunner = reader.createQueryRunner.bind(reader);
     reader.createQueryRunner = (mode) => {
-      const unit = this.current.getStore();
+      const unit = this.current.get();
       return unit && !unit.over ? (unit.manager.queryRunner as QueryRunner) : createRunner(mode);
     };
   }
 
   private require(): Unit {
-    const unit = this.current.getStore();
+    const unit = this.current.get();
     if (!unit) throw new Error('There is no unit of work here: call this inside UnitOfWork.run().');
     if (unit.over) throw new UnitOfWorkOverError();
     return unit;

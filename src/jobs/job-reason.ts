@@ -1,13 +1,13 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncVariable } from '../common/async-variable.js';
 
-const storage = new AsyncLocalStorage<string | null>();
+const reason = new AsyncVariable<string | null>();
 
 /** Runs `work` under an event that is its reason; jobs submitted meanwhile have the same one. */
 export function runForReason<T>(eventId: string | null, work: () => T): T {
-  return storage.run(eventId, work);
+  return reason.run(eventId, work);
 }
 
 /** Returns the id of the event that is the reason for what runs now, if a job that has one runs. */
 export function currentReason(): string | null | undefined {
-  return storage.getStore();
+  return reason.get();
 }

@@ -2,10 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import type { Principal } from '../common/principal.js';
-import type { DomainEvent } from '../events/domain-event.js';
 import { matchesFilter } from '../events/event-filter.js';
 import type { TimerWheel } from '../common/timer-wheel.js';
-import { canSee } from '../events/visibility.js';
 import type { FanOut } from './fan-out.js';
 import type { EventBatch } from './frames.js';
 
@@ -28,8 +26,10 @@ const GOODBYE_MS = 30_000;
 export abstract class RealtimeConnection {
   readonly id = randomUUID();
   abstract readonly transport: Transport;
-  /** Each filter with the journal position after which it is delivered live. */
+  /** Each filter with the journal position after which everything it lets through is sent. */
   readonly filters = new Map<string, number>();
+  /** The journal position up to which a replay has sent everything; what follows is sent live. */
+  liveFrom = 0;
   /** Where events wait for it while many come. */
   fanOut: FanOut | undefined;
   /** What calls {@link tick} when something is due. */
@@ -82,13 +82,6 @@ export abstract class RealtimeConnection {
   /** True once it was ended or its client is gone: nothing can be sent any more. */
   get isOver(): boolean {
     return this.endedAt !== undefined || this.socket.destroyed;
-  }
-
-  /** Says whether an event is to be sent live, by the filters and the principal of this moment. */
-  wants({ type, subject, seq }: DomainEvent): boolean {
-    if (this.replaying || this.endedAt !== undefined || !this.principal || !canSee(this.principal, subject))
-      return false;
-    return hasFilterFor(this.filters, type, seq);
   }
 
   /** Sends events, in one write. */
@@ -187,7 +180,7 @@ export abstract class RealtimeConnection {
   protected abstract writeEnd(reason: EndReason): void;
 }
 
-/** Says whether one of the filters lets a type through at a journal position. */
+/** Says whether one of the filters lets a type through at a journal position, by how far each reaches back. */
 export function hasFilterFor(filters: ReadonlyMap<string, number>, type: string, seq: number): boolean {
   for (const [filter, since] of filters) if (seq > since && matchesFilter(filter, type)) return true;
   return false;

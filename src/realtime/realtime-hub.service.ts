@@ -6,6 +6,7 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { Authenticator } from '../auth/authenticator.service.js';
+import type { Principal } from '../common/principal.js';
 import { TimerWheel } from '../common/timer-wheel.js';
 import { Config } from '../config/config.js';
 import { AppError } from '../common/app-error.js';
@@ -15,7 +16,7 @@ import { EventBus } from '../events/event-bus.js';
 import { EventJournal, type CursorPosition } from '../events/event-journal.service.js';
 import { EventRelay } from '../events/event-relay.service.js';
 import { FanOut } from './fan-out.js';
-import { EventBatch, EventFrames } from './frames.js';
+import { EventFrames } from './frames.js';
 import type { RealtimeConnection } from './realtime-connection.js';
 import { RealtimeMetrics } from './realtime-metrics.service.js';
 import { Replays, type ReplayResult } from './replays.service.js';
@@ -39,7 +40,7 @@ export interface ConnectionView extends Pick<
 }
 
 interface ReplayOptions {
-  /** The `seq` up to which the connection has had its live events. @default where the relay is */
+  /** The `seq` up to which the connection has had its live events. @default where it is */
   liveBefore?: number;
   /** Called between the last event of the replay and the first live one. */
   onCaughtUp?: (result: ReplayResult) => void;
@@ -54,8 +55,8 @@ interface ReplayOptions {
 export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(RealtimeHub.name);
   private readonly connections = new Set<RealtimeConnection>();
-  /** Connections whose replay was ahead of the relay, each with the `seq` from which on it is live like the others. */
-  private readonly arriving = new Map<RealtimeConnection, number>();
+  /** Connections whose replay was ahead of the relay: live like the others once it has come as far. */
+  private readonly arriving = new Set<RealtimeConnection>();
   /** Connections for which bytes may wait. */
   private readonly waiting = new Set<RealtimeConnection>();
   private readonly fanOut: FanOut;
@@ -85,17 +86,19 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
 
   onModuleInit(): void {
     this.bus.subscribeAll((event) => this.deliver(event));
-    this.authenticator.onSessionsEnded((ended) =>
-      this.endWhere(({ principal }) => {
-        if (!principal) return false;
-        if ('sessionId' in ended) return principal.sessionId === ended.sessionId;
-        // A key outlives the sessions of its owner, unless the owner is gone or banned.
-        if (principal.scopes) return false;
-        return principal.userId === ended.userId && principal.sessionId !== ended.exceptSessionId;
-      }),
-    );
     this.authenticator.onSessionsEnded((ended) => {
-      if ('userId' in ended) void this.recheckKeysOf(ended.userId);
+      if ('sessionId' in ended) {
+        return this.afterDelivery(
+          ({ sessionId }) => sessionId === ended.sessionId,
+          (connection) => connection.end('revoked'),
+        );
+      }
+      const { userId, exceptSessionId } = ended;
+      this.afterDelivery(
+        (principal) => principal.userId === userId && principal.sessionId !== exceptSessionId,
+        // A key outlives the sessions of its owner, unless the owner is gone or banned.
+        (connection) => (connection.principal?.scopes ? this.recheck(connection) : connection.end('revoked')),
+      );
     });
   }
 
@@ -163,9 +166,8 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
 
   /** Subscribes a connection from now on; filters it has keep their place. */
   subscribe(connection: RealtimeConnection, filters: readonly string[]): void {
-    for (const filter of filters) {
-      if (!connection.filters.has(filter)) connection.filters.set(filter, this.relay.position);
-    }
+    const now = this.positionOf(connection);
+    for (const filter of filters) if (!connection.filters.has(filter)) connection.filters.set(filter, now);
     this.goLive(connection);
   }
 
@@ -176,14 +178,18 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     this.goLive(connection);
   }
 
+  /** Up to where a connection has what it is subscribed to; a replay may have been ahead of the relay. */
+  private positionOf({ liveFrom }: RealtimeConnection): number {
+    return Math.max(liveFrom, this.relay.position);
+  }
+
   /** Gives a connection its place among the others, now or once the relay has come to where it is. */
   private goLive(connection: RealtimeConnection): void {
     this.arriving.delete(connection);
     this.fanOut.leave(connection);
     if (connection.replaying || !this.connections.has(connection)) return;
-    const liveFrom = Math.max(0, ...connection.filters.values());
-    if (liveFrom <= this.relay.position) this.fanOut.join(connection);
-    else this.arriving.set(connection, liveFrom);
+    if (connection.liveFrom <= this.relay.position) this.fanOut.join(connection);
+    else this.arriving.add(connection);
   }
 
   /**
@@ -195,7 +201,7 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     connection: RealtimeConnection,
     filters: readonly string[],
     position: CursorPosition,
-    { liveBefore = this.relay.position, onCaughtUp }: ReplayOptions = {},
+    { liveBefore = this.positionOf(connection), onCaughtUp }: ReplayOptions = {},
   ): Promise<void> {
     const before = new Map(connection.filters);
     connection.replaying = true;
@@ -223,15 +229,12 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
   }
 
   private deliver(event: DomainEvent): void {
-    const frames = EventFrames.of(event);
-    this.fanOut.publish(frames);
-    for (const [connection, liveFrom] of this.arriving) {
-      if (connection.wants(event)) this.fanOut.write(connection, new EventBatch([frames]));
-      if (event.seq >= liveFrom) {
-        this.arriving.delete(connection);
-        this.fanOut.join(connection);
-      }
+    for (const connection of this.arriving) {
+      if (connection.liveFrom >= event.seq) continue;
+      this.arriving.delete(connection);
+      this.fanOut.join(connection);
     }
+    this.fanOut.publish(EventFrames.of(event));
     if (event.type === 'user.updated') this.rescope(event.payload.userId, event.seq);
   }
 
@@ -249,22 +252,24 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     }
   }
 
-  /** Ends connections, but only after the event that tells why has reached them. */
-  private endWhere(concerned: (connection: RealtimeConnection) => boolean): void {
+  /**
+   * Does something with the connections concerned, but only after the event that tells why has reached them.
+   *
+   * Who is behind, in the middle of a replay, does not keep access until the event is its turn: its client gets the rest
+   * once it may come back.
+   */
+  private afterDelivery(
+    concerned: (principal: Principal) => boolean,
+    act: (connection: RealtimeConnection) => void,
+  ): void {
     this.relay
       .caughtUp()
       .then(() => {
-        for (const connection of this.connections) if (concerned(connection)) connection.end('revoked');
+        for (const connection of this.connections) {
+          if (connection.principal && concerned(connection.principal)) act(connection);
+        }
       })
       .catch((error: unknown) => this.logger.error({ msg: 'connections were not closed', err: error }));
-  }
-
-  /** Asks again, after the event that tells why has reached them, whether the keys of an account still hold. */
-  private async recheckKeysOf(userId: string): Promise<void> {
-    await this.relay.caughtUp();
-    for (const connection of this.connections) {
-      if (connection.principal?.scopes && connection.principal.userId === userId) this.recheck(connection);
-    }
   }
 
   private tick(now: number): void {

@@ -14,6 +14,8 @@ import { RealtimeMetrics, type ReplayOutcome } from './realtime-metrics.service.
 const PAGE = 200;
 /** How long pages may keep everything else in the process waiting, in ms. */
 const TURN_MS = 5;
+/** How many may be read at a time. */
+const PAGES_AT_ONCE = 8;
 
 /** What a connection is to be sent again. */
 export interface Replay {
@@ -23,7 +25,7 @@ export interface Replay {
   position: CursorPosition;
   /** What it was subscribed to before: goes on from where it was. */
   before: ReadonlyMap<string, number>;
-  /** The `seq` up to which `before` was served live. */
+  /** The `seq` up to which it has everything of `before`. */
   liveBefore: number;
 }
 
@@ -42,7 +44,7 @@ export interface ReplayResult {
 @Injectable()
 export class Replays {
   private readonly logger = new Logger(Replays.name);
-  private readonly turns = new Turns(TURN_MS);
+  private readonly turns = new Turns(TURN_MS, PAGES_AT_ONCE);
 
   constructor(
     private readonly journal: EventJournal,
@@ -66,7 +68,8 @@ export class Replays {
     replay: Replay,
     onCaughtUp: (result: ReplayResult) => void,
   ): Promise<ReplayOutcome> {
-    const { position, before, liveBefore } = replay;
+    const { filters, position, before, liveBefore } = replay;
+    const audience = audienceOf(connection);
     // What the connection is subscribed to already goes on from where it is, also if the cursor is ahead of that.
     let at = before.size > 0 ? Math.min(position.afterSeq, liveBefore) : position.afterSeq;
     let count = 0;
@@ -77,7 +80,12 @@ export class Replays {
       if (due.length > 0) connection.send(new EventBatch(due));
       count += due.length;
       if (events.length === PAGE || at < this.relay.position) return false;
-      for (const [filter, since] of connection.filters) connection.filters.set(filter, Math.max(since, at));
+      connection.liveFrom = at;
+      // Now these reach back as far as the cursor; to who sees more or less than before, what came before is another thing.
+      for (const filter of filters)
+        connection.filters.set(filter, Math.min(position.afterSeq, before.get(filter) ?? at));
+      if (audienceOf(connection) !== audience)
+        for (const filter of connection.filters.keys()) connection.filters.set(filter, at);
       onCaughtUp({ count, complete: position.complete });
       return true;
     };
@@ -122,7 +130,11 @@ export class Replays {
 
 /** Says whether an event of the journal is still to be sent. */
 function isDue({ seq, type }: DomainEvent, { filters, position, before, liveBefore }: Replay): boolean {
-  const live = hasFilterFor(before, type, seq);
-  const asked = seq > position.afterSeq && filters.some((filter) => matchesFilter(filter, type));
-  return (asked || live) && !(live && seq <= liveBefore);
+  if (hasFilterFor(before, type, seq)) return seq > liveBefore;
+  return seq > position.afterSeq && filters.some((filter) => matchesFilter(filter, type));
+}
+
+/** What a connection may see, to be compared. */
+function audienceOf({ principal }: RealtimeConnection): string | undefined {
+  return principal && visibleSubjects(principal)?.join('\n');
 }

@@ -19,6 +19,7 @@ declare module '../../src/jobs/job-types.js' {
   interface JobTypes {
     'test.work': { name: string };
     'test.slow': { name: string };
+    'test.held': { name: string };
     'test.grouped': { name: string };
     'test.fragile': { name: string };
   }
@@ -49,6 +50,11 @@ class Handlers {
     runs.push({ name, ...job });
     await slow({ name, ...job });
   }
+  @JobHandler('test.held')
+  async held({ name }: { name: string }, job: JobContext): Promise<void> {
+    runs.push({ name, ...job });
+    await slow({ name, ...job });
+  }
   @JobHandler('test.grouped')
   async grouped({ name }: { name: string }, job: JobContext): Promise<void> {
     runs.push({ name, ...job });
@@ -75,6 +81,7 @@ class Handlers {
     JobsModule.forFeature({
       'test.work': { maxAttempts: 3, backoff: { scheduleMs: [0] }, concurrency: 2 },
       'test.slow': { timeoutMs: 100, maxAttempts: 1, concurrency: 1 },
+      'test.held': { concurrency: 1 },
       'test.grouped': { concurrency: 10, groupConcurrency: 2 },
       'test.fragile': () => ({ maxAttempts: 1, maxCrashes: 3 }),
     }),
@@ -238,7 +245,7 @@ describe.each(['database', 'memory'] as const)('the job queue, JOBS_STORE=%s', (
     const held = gate();
     slow = () => held.opened;
     await queue.submitAll(
-      'test.slow',
+      'test.held',
       Array.from({ length: 5 }, (_, n) => ({ payload: { name: `slow ${n}` } })),
     );
     await runs.next();

@@ -278,6 +278,20 @@ describe('the WebSocket protocol', () => {
     });
   });
 
+  it('repeats nothing when subscriptions overlap, one sent right behind the other', async () => {
+    const cursor = await server.app.get(EventBus).publish('logout', { userId: user.id });
+    await server.app.get(EventBus).publish('login.success', { userId: user.id, email: user.email });
+    const socket = await server.webSocket();
+    const lastEventId = cursor.id;
+    socket.send(
+      { type: 'auth', token: user.accessToken },
+      { type: 'subscribe', events: ['*'], lastEventId },
+      { type: 'subscribe', events: ['login.*'], lastEventId },
+    );
+    await socket.settle();
+    expect(socket.events).toEqual(['login.success']);
+  });
+
   describe('closes', () => {
     it('4403 after the logout event of the connection’s own session, and no other session', async () => {
       const other = await server.api.login(user);
