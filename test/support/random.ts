@@ -8,3 +8,23 @@ export function seededRandom(seed: number): () => number {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
   };
 }
+
+/** What tests ask of repeatable randomness. */
+export interface Dice {
+  /** Returns a whole number, from 0 to below the limit. */
+  below: (limit: number) => number;
+  /** Returns true as often as the share says, which is from 0 to 1. */
+  chance: (share: number) => boolean;
+  oneOf: <T>(items: readonly T[]) => T;
+}
+
+/** Makes dice: the same seed gives the same throws. */
+export function seededDice(seed: number): Dice {
+  const next = seededRandom(seed);
+  const below = (limit: number): number => Math.floor(next() * limit);
+  return {
+    below,
+    chance: (share) => next() < share,
+    oneOf: <T>(items: readonly T[]) => items[below(items.length)] as T,
+  };
+}
