@@ -248,7 +248,9 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     for (const connection of this.connections) {
       // A replay asks before each page, and so sees the change by itself.
       if (connection.principal?.userId !== userId || connection.replaying) continue;
-      connection.settled = this.replay(connection, [], { afterSeq: seq, complete: true }, { liveBefore: seq });
+      // The event itself was sent just now, if the connection did not have it already.
+      const liveBefore = Math.max(seq, connection.liveFrom);
+      connection.settled = this.replay(connection, [], { afterSeq: liveBefore, complete: true }, { liveBefore });
     }
   }
 

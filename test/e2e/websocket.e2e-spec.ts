@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { EVENT_TYPES } from '../../src/events/catalogue.js';
+import { EventBus } from '../../src/events/event-bus.js';
 import type { TestUser } from '../support/api.js';
 import { ADMIN, TestServer } from '../support/server.js';
 import type { WsMessage } from '../support/ws-client.js';
