@@ -9,7 +9,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppModule } from './app.module.js';
 import { AppError } from './common/app-error.js';
-import { answerOnSocket, errorBody, HttpErrorFilter, pathOf } from './common/http-error.filter.js';
+import { answerOnSocket, answerUnderWay, errorBody, HttpErrorFilter, pathOf } from './common/http-error.filter.js';
 import { HeraldHttpAdapter } from './common/herald-http.adapter.js';
 import { PinoLogger } from './common/logger.js';
 import type { AuthenticatedRequest } from './common/principal.js';
@@ -49,13 +49,18 @@ export async function createApp(config: Config, extras: Type[] = []): Promise<Ne
     return503OnClosing: false,
     frameworkErrors: answerMalformedUrl,
     clientErrorHandler: answerMalformedHttp,
+    // Node would refuse it with a bare 400; a hook does it in the contract's shape.
+    http: { requireHostHeader: false },
   });
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.forRoot(config, extras), adapter, {
     logger: new PinoLogger({ level: config.LOG_LEVEL, format: config.logFormat }),
     abortOnError: false,
     bodyParser: false,
   });
-  addHooks(adapter.getInstance<FastifyInstance>(), config, app.get(Metrics));
+  const fastify = adapter.getInstance<FastifyInstance>();
+  // Node would answer an expectation that it does not know with a bare 417; RFC 9110 §10.1.1 lets a server ignore it.
+  fastify.server.on('checkExpectation', (request, response) => fastify.server.emit('request', request, response));
+  addHooks(fastify, config, app.get(Metrics));
   await addRateLimits(app, config);
   acceptJsonOnly(app, config);
   app.useSecurityHeaders();
@@ -95,7 +100,8 @@ function addressOf(request: FastifyRequest): string | undefined {
 function addHooks(fastify: FastifyInstance, config: Config, metrics: Metrics): void {
   fastify.addHook('onRequest', (request, reply, done) => {
     void reply.header('X-Request-Id', request.id);
-    done();
+    const isWithoutHost = request.raw.httpVersion === '1.1' && request.headers.host === undefined;
+    done(isWithoutHost ? new AppError('BAD_REQUEST', 'The request has no Host header') : undefined);
   });
   // After the body was read: reading it would lose an asynchronous context entered earlier.
   fastify.addHook('preHandler', (request, _reply, done) => {
@@ -194,7 +200,9 @@ function answerMalformedUrl(error: { statusCode?: number }, request: FastifyRequ
 
 /** Answers bytes that are not HTTP, or headers that are too large, which never become a request. */
 function answerMalformedHttp(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  // A stream, say, that has begun can only be cut off.
+  const isTooLate = answerUnderWay(socket)?.headersSent === true;
+  if (error.code === 'ECONNRESET' || !socket.writable || isTooLate) return void socket.destroy();
   const timedOut = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
   const message = timedOut ? 'The request took too long to arrive' : 'The request is not valid HTTP';
   httpLogger.warn({ msg: message, ip: socket.remoteAddress, reason: error.code });

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { STATUS_CODES } from 'node:http';
+import { STATUS_CODES, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Catch, HttpException, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -46,6 +46,13 @@ export function answerOnSocket(socket: Duplex, error: AppError): void {
   ];
   // Destroyed once it is written: a peer that never hangs up would keep the socket, and a shutdown, waiting.
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
+}
+
+/** Returns the answer that is not complete yet on a socket: what else is written lands before it or in its middle. */
+export function answerUnderWay(socket: Duplex): ServerResponse | undefined {
+  // Node's own handler of malformed requests looks there too; there is no public way.
+  const answer = (socket as { ['_httpMessage']?: ServerResponse | null })['_httpMessage'];
+  return answer && !answer.writableEnded ? answer : undefined;
 }
 
 const MESSAGES: Partial<Record<ErrorCode, string>> = {

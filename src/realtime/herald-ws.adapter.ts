@@ -5,7 +5,7 @@ import { WsAdapter } from '@nestjs/platform-ws';
 import { lastValueFrom, tap, type Observable } from 'rxjs';
 import type { RawData, WebSocket, WebSocketServer } from 'ws';
 import { AppError } from '../common/app-error.js';
-import { answerOnSocket, pathOf } from '../common/http-error.filter.js';
+import { answerOnSocket, answerUnderWay, pathOf } from '../common/http-error.filter.js';
 import { parseStrictJson } from '../common/strict-json.js';
 import type { Config } from '../config/config.js';
 import { HeraldSocket } from './herald-socket.js';
@@ -55,6 +55,8 @@ export class HeraldWsAdapter extends WsAdapter {
   private upgrade(port: number, request: IncomingMessage, socket: Duplex, head: Buffer): void {
     // Node takes its own listener off an upgraded socket; without one, a reset would end the process.
     socket.on('error', (error) => this.log.debug(`a handshake failed: ${error.message}`));
+    // A handshake right behind a request: its answer would come before the request's, or inside a stream.
+    if (answerUnderWay(socket)) return void socket.destroy();
     const path = pathOf(request.url ?? '');
     const servers = (this.wsServersRegistry.get(port) ?? []) as (WebSocketServer & { path: string })[];
     const server = servers.find((candidate) => candidate.path === path);

@@ -47,6 +47,8 @@ export class SseController {
     const { socket } = reply.request.raw;
     const { ip } = reply.request;
     const place = this.limits.take(ip, principal.userId);
+    // How many streams one socket gets is the client's choice, one behind the other or all at once.
+    socket.setMaxListeners(0);
     // A response that waits behind a pipelined request never closes, only its socket does; and a socket that is kept
     // open carries one stream after the other.
     const release = (): void => {

@@ -191,3 +191,48 @@ describe('CORS', () => {
     }
   });
 });
+
+describe('odd HTTP', () => {
+  let server: TestServer;
+  let user: TestUser;
+  beforeAll(async () => {
+    server = await TestServer.start();
+    user = await server.api.register();
+  });
+  afterAll(() => server.close());
+
+  /** Sends bytes on one connection, and others once something has come; resolves with all that came, at the end. */
+  async function send(bytes: string, behind: [after: string, bytes: string] = ['\0', '']): Promise<string> {
+    const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+    let text = '';
+    socket.on('error', () => undefined);
+    socket.on('data', (chunk) => {
+      text += chunk.toString();
+      if (text.endsWith(behind[0])) socket.write(behind[1]);
+    });
+    socket.write(bytes);
+    await once(socket, 'close');
+    return text;
+  }
+
+  it('answers a request without a Host in the contract’s shape', async () => {
+    const text = await send('GET /api/v1/users/me HTTP/1.1\r\nConnection: close\r\n\r\n');
+    expect(text).toMatch(/^HTTP\/1\.1 400 /);
+    expectContract(JSON.parse(text.slice(text.indexOf('\r\n\r\n') + 4)), 'BAD_REQUEST');
+  });
+
+  it('ignores an expectation that it does not know', async () => {
+    const text = await send('GET /api/v1/users/me HTTP/1.1\r\nHost: x\r\nExpect: more\r\nConnection: close\r\n\r\n');
+    expect(text).toMatch(/^HTTP\/1\.1 401 /);
+    expectContract(JSON.parse(text.slice(text.indexOf('\r\n\r\n') + 4)), 'UNAUTHORIZED');
+  });
+
+  it('writes nothing else into a stream that has begun: garbage and a handshake behind it cut it off', async () => {
+    const request = `GET /api/v1/events/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${user.accessToken}\r\n\r\n`;
+    const handshake = 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
+    for (const behind of ['garbage\r\n\r\n', `GET /ws HTTP/1.1\r\nHost: x\r\n${handshake}\r\n`]) {
+      const text = await send(request, ['\n\n\r\n', behind]);
+      expect(text.match(/HTTP\/1\.1/g)).toHaveLength(1);
+    }
+  });
+});
