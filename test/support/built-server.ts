@@ -36,12 +36,14 @@ export class BuiltServer {
   static async start(environment: Record<string, string>, command?: string): Promise<BuiltServer> {
     const server = BuiltServer.spawn(environment, command);
     const listening = new Promise<void>((resolve) => {
-      server.process.stdout?.on('data', () => {
+      const look = (): void => {
         const url = /listening on (http:\S+?)"/.exec(server.output)?.[1];
         if (url === undefined) return;
+        server.process.stdout?.off('data', look);
         server.url = url;
         resolve();
-      });
+      };
+      server.process.stdout?.on('data', look);
     });
     await Promise.race([
       listening,
