@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import rateLimit from '@fastify/rate-limit';
-import { Logger, type INestApplication, type Type } from '@nestjs/common';
+import { Logger, type INestApplication, type SecurityHeadersOptions, type Type } from '@nestjs/common';
 import type { CorsOptions } from '@nestjs/common/interfaces/external/cors-options.interface.js';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -31,6 +31,20 @@ const MAILBOX = ['dev/mail', 'dev/mail/:name'];
 /** The share of `SHUTDOWN_GRACE_MS` in which requests that are under way may end. */
 const REQUESTS_SHARE = 0.5;
 const httpLogger = new Logger('HTTP');
+/** What an answer in JSON needs (OWASP REST Security Cheat Sheet); pages set what only pages need. */
+const SECURITY_HEADERS: SecurityHeadersOptions = {
+  contentSecurityPolicy: {
+    useDefaults: false,
+    directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
+  },
+  xFrameOptions: { action: 'deny' },
+  crossOriginOpenerPolicy: false,
+  originAgentCluster: false,
+  xDnsPrefetchControl: false,
+  xDownloadOptions: false,
+  xPermittedCrossDomainPolicies: false,
+  xXssProtection: false,
+};
 /** How long a client may take to send a request. */
 const REQUEST_TIMEOUT_MS = 30_000;
 
@@ -63,7 +77,7 @@ export async function createApp(config: Config, extras: Type[] = []): Promise<Ne
   addHooks(fastify, config, app.get(Metrics));
   await addRateLimits(app, config);
   acceptJsonOnly(app, config);
-  app.useSecurityHeaders();
+  app.useSecurityHeaders(SECURITY_HEADERS);
   if (config.allowedOrigins.length > 0) allowOrigins(app, config.allowedOrigins);
   app.setGlobalPrefix(PREFIX, { exclude: [...UNPREFIXED, ...MAILBOX] });
   app.useGlobalPipes(validationPipe);
@@ -99,7 +113,7 @@ function addressOf(request: FastifyRequest): string | undefined {
 /** Gives every request its id, its context, its log line and its measure, and every result the contract's envelope. */
 function addHooks(fastify: FastifyInstance, config: Config, metrics: Metrics): void {
   fastify.addHook('onRequest', (request, reply, done) => {
-    void reply.header('X-Request-Id', request.id);
+    void reply.header('X-Request-Id', request.id).header('Cache-Control', 'no-store');
     const isWithoutHost = request.raw.httpVersion === '1.1' && request.headers.host === undefined;
     done(isWithoutHost ? new AppError('BAD_REQUEST', 'The request has no Host header') : undefined);
   });

@@ -77,7 +77,7 @@ export class AuthGuard implements CanActivate {
   }
 
   /** By access token, ticket or API key; a request that brings several is the first one's. */
-  private async authenticate(request: FastifyRequest, tokenInQuery: boolean): Promise<Principal> {
+  private authenticate(request: FastifyRequest, tokenInQuery: boolean): Promise<Principal> {
     const token = bearerToken(request) ?? (tokenInQuery ? fromQuery(request, 'token') : undefined);
     if (token !== undefined) return this.authenticator.authenticate(token);
     const ticket = tokenInQuery ? fromQuery(request, 'ticket') : undefined;

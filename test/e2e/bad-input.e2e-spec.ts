@@ -141,8 +141,9 @@ describe('bad input over REST', () => {
     for (const path of ['/nope', '/users/me']) {
       const { headers } = await server.api.get(path, user.accessToken);
       expect(headers.get('x-content-type-options')).toBe('nosniff');
-      expect(headers.get('content-security-policy')).toContain("default-src 'self'");
+      expect(headers.get('content-security-policy')).toBe("default-src 'none';frame-ancestors 'none'");
       expect(headers.get('strict-transport-security')).toContain('max-age=');
+      expect(headers.get('cache-control')).toBe('no-store');
       expect(headers.get('x-powered-by')).toBeNull();
     }
   });

@@ -6,7 +6,7 @@ import { compareLeft, FuzzedServer } from './fuzzed-server.js';
 import type { World } from './messages.js';
 import { Tally } from './tally.js';
 
-const MESSAGES = Number(process.env['FUZZ_MESSAGES'] ?? 30_000);
+const MESSAGES = Number(process.env['FUZZ_MESSAGES'] ?? 75_000);
 const SEED = Number(process.env['FUZZ_SEED'] ?? randomInt(2 ** 31));
 const CLIENTS = 50;
 /** One connection in so many comes after an event that its likes may see. */

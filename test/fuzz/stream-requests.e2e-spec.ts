@@ -6,7 +6,7 @@ import { HttpConnection } from './http-connection.js';
 import type { World } from './messages.js';
 import { Tally } from './tally.js';
 
-const REQUESTS = Number(process.env['FUZZ_REQUESTS'] ?? 8000);
+const REQUESTS = Number(process.env['FUZZ_REQUESTS'] ?? 20_000);
 const SEED = Number(process.env['FUZZ_SEED'] ?? randomInt(2 ** 31));
 const CLIENTS = 30;
 /** Room for what a longer run fills, its garbage collected: 110 bytes kept of each request of the long run are more. */
