@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Controller, Module, Sse, type MessageEvent } from '@nestjs/common';
 import { map, Observable, Subject } from 'rxjs';
 import { createApp, startApp } from '../../src/app.setup.js';
@@ -9,6 +10,7 @@ import { OneTimeTokens, type TokenHolder } from '../../src/auth/one-time-tokens.
 import { Public } from '../../src/common/principal.js';
 import { loadConfig } from '../../src/config/config.js';
 import { SecretCipher } from '../../src/database/secret-cipher.service.js';
+import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import type { DomainEvent } from '../../src/events/domain-event.js';
 import { EventBus } from '../../src/events/event-bus.js';
 import { RealtimeHub } from '../../src/realtime/realtime-hub.service.js';
@@ -74,9 +76,29 @@ async function resetTokenOf(holder: TokenHolder): Promise<string> {
   return app.get(SecretCipher).decrypt(sealedToken, owner);
 }
 
+/** Publishes steadily, past REST: 15 events of more than 1 KB in a unit of work, a hundred times a second. */
+async function publishFor(ms: number): Promise<void> {
+  const email = `${'x'.repeat(1000)}@example.com`;
+  const until = performance.now() + ms;
+  for (let next = performance.now(); next < until; next += 10) {
+    await app.get(UnitOfWork).run(async () => {
+      for (let n = 0; n < 15; n += 1) await app.get(EventBus).publish('login.failed', { email });
+    });
+    await sleep(Math.max(0, next + 10 - performance.now()));
+  }
+  process.send?.({ published: true });
+}
+
 answerUsage();
-process.on('message', (message: { mode?: typeof mode; resetPassword?: TokenHolder; stop?: true }) => {
+interface Message {
+  mode?: typeof mode;
+  resetPassword?: TokenHolder;
+  publishFor?: number;
+  stop?: true;
+}
+process.on('message', (message: Message) => {
   if (message.mode) mode = message.mode;
+  if (message.publishFor !== undefined) void publishFor(message.publishFor);
   if (message.resetPassword) void resetTokenOf(message.resetPassword).then((token) => process.send?.({ token }));
   if (message.stop) {
     void app.close().finally(() => {
