@@ -11,6 +11,9 @@ const AGES = [
   [Number.POSITIVE_INFINITY, 'older'],
 ] as const;
 
+/** The codes that `ws` and Herald close with, and the usual ones of clients: who chooses others makes no series of its own. */
+const CLOSE_CODES = new Set([1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 1013, 4401, 4403, 4408, 4429]);
+
 /** How a replay came out: `gap` means that events before what is left of the journal are missing. */
 export type ReplayOutcome = 'complete' | 'gap' | 'left' | 'failed';
 
@@ -93,7 +96,7 @@ export class RealtimeMetrics {
   closed({ transport, deliveries, writes }: RealtimeConnection, code: string | number): void {
     this.sent[transport].deliveries += deliveries;
     this.sent[transport].writes += writes;
-    this.closes.inc({ transport, code });
+    this.closes.inc({ transport, code: typeof code === 'string' || CLOSE_CODES.has(code) ? code : 'other' });
   }
 
   /** A replay is over. */
