@@ -24,9 +24,11 @@ export class Turns {
     if (this.running === this.atOnce) await new Promise<void>((resolve) => this.waiting.push(resolve));
     else this.running += 1;
     try {
-      if (performance.now() - this.begunAt > this.turnMs) {
+      while (performance.now() - this.begunAt > this.turnMs) {
+        const { begunAt } = this;
         await setImmediate();
-        this.begunAt = performance.now();
+        // Of those that waited together the first begins the turn, and the others look whether it is used up.
+        if (this.begunAt === begunAt) this.begunAt = performance.now();
       }
       return await work();
     } finally {

@@ -97,7 +97,7 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
       this.afterDelivery(
         (principal) => principal.userId === userId && principal.sessionId !== exceptSessionId,
         // A key outlives the sessions of its owner, unless the owner is gone or banned.
-        (connection) => (connection.principal?.scopes ? this.recheck(connection) : connection.end('revoked')),
+        (connection) => (connection.principal?.scopes ? void this.recheck(connection) : connection.end('revoked')),
       );
     });
   }
@@ -152,16 +152,23 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     if (this.connections.size === 0) this.onEmpty?.();
   }
 
-  /** Asks once more after a connection got its principal: its session may have ended in between, unseen. */
-  recheck(connection: RealtimeConnection): void {
+  /**
+   * Asks once more after a connection got its principal: its session may have ended in between, or its account changed,
+   * and the event that told of it has passed already. Nothing is sent by what the principal was before.
+   */
+  async recheck(connection: RealtimeConnection): Promise<void> {
     const { principal } = connection;
     if (!principal) return;
-    this.authenticator
-      .refresh(principal)
-      .then((current) => {
-        if (!current && connection.principal === principal) connection.end('revoked');
-      })
-      .catch((error: unknown) => this.logger.error({ msg: 'a session was not checked again', err: error }));
+    try {
+      const current = await this.authenticator.refresh(principal);
+      if (connection.principal !== principal) return;
+      if (!current) return connection.end('revoked');
+      Object.assign(principal, { email: current.email, role: current.role });
+      this.goLive(connection);
+    } catch (error) {
+      this.logger.error({ msg: 'a session was not checked again', err: error });
+      connection.destroy();
+    }
   }
 
   /** Subscribes a connection from now on; filters it has keep their place. */

@@ -124,7 +124,8 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
     }
     this.logger.log({ msg: 'auth', ip, actorId: principal.userId });
     connection.principal = principal;
-    this.hub.recheck(connection);
+    // What the client asks for next waits for it.
+    connection.settled = Promise.all([connection.settled, this.hub.recheck(connection)]).then(() => undefined);
     return { type: 'auth', ok: true, userId: principal.userId, ...requestIdOf(message) };
   }
 

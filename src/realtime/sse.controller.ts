@@ -7,7 +7,7 @@ import { AppError } from '../common/app-error.js';
 import { AllowScope, CurrentPrincipal, TokenInQuery, type Principal } from '../common/principal.js';
 import { Config } from '../config/config.js';
 import { checkFilters, splitList } from '../events/event-filter.js';
-import { EventJournal } from '../events/event-journal.service.js';
+import { EventJournal, type CursorPosition } from '../events/event-journal.service.js';
 import { ConnectionLimits } from './connection-limits.service.js';
 import { RealtimeHub } from './realtime-hub.service.js';
 import { SseConnection } from './sse-connection.js';
@@ -46,6 +46,8 @@ export class SseController {
     const position = lastEventId === undefined ? undefined : await this.journal.locate(lastEventId, 'lastEventId');
     const { socket } = reply.request.raw;
     const { ip } = reply.request;
+    // Who has left already would never give its place back; nothing may be awaited from here to the listeners.
+    if (socket.destroyed) return new Observable<never>();
     const place = this.limits.take(ip, principal.userId);
     // How many streams one socket gets is the client's choice, one behind the other or all at once.
     socket.setMaxListeners(0);
@@ -70,12 +72,22 @@ export class SseController {
         reply.raw.once('close', gone);
         connection.open(Date.now());
         this.hub.add(connection);
-        this.hub.recheck(connection);
-        if (!position) return this.hub.subscribe(connection, filters);
-        if (!position.complete && lastEventId !== undefined) connection.writeGap(lastEventId);
-        void this.hub.replay(connection, filters, position);
+        if (position?.complete === false && lastEventId !== undefined) connection.writeGap(lastEventId);
+        void this.begin(connection, filters, position);
       });
     });
+  }
+
+  /** Subscribes by what the account may see now, not when its token was looked at. */
+  private async begin(
+    connection: SseConnection,
+    filters: readonly string[],
+    position: CursorPosition | undefined,
+  ): Promise<void> {
+    await this.hub.recheck(connection);
+    await connection.settled;
+    if (position) await this.hub.replay(connection, filters, position);
+    else this.hub.subscribe(connection, filters);
   }
 }
 

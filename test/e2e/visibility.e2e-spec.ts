@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { Authenticator } from '../../src/auth/authenticator.service.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { EventBus } from '../../src/events/event-bus.js';
 import { EventRelay } from '../../src/events/event-relay.service.js';
@@ -56,6 +57,38 @@ describe('what a live connection sees around a change of role', () => {
     }
     return [bySocket, byStream];
   }
+
+  it('holds from the beginning for who connects while its role changes', async () => {
+    const { accessToken: admin } = await server.api.login(ADMIN);
+    const user = await server.api.register();
+    const authenticator = server.app.get(Authenticator);
+    const look = authenticator.authenticate.bind(authenticator);
+    for (const transport of ['socket', 'stream'] as const) {
+      await server.api.patch(`/admin/users/${user.id}/role`, { role: 'admin' }, admin);
+      // Demoted after its token was looked at, and delivered before it is connected.
+      const spy = vi.spyOn(authenticator, 'authenticate').mockImplementationOnce(async (token) => {
+        const principal = await look(token);
+        await server.app.get(AccountAdministration).setRole(user.id, 'user', 'somebody');
+        await server.app.get(EventRelay).caughtUp();
+        return principal;
+      });
+      if (transport === 'socket') {
+        const socket = await server.subscriber(user.accessToken);
+        await publish(1);
+        await server.app.get(EventBus).publish('logout', { userId: user.id });
+        await socket.nextEvent('logout');
+        expect(socket.events).toEqual(['logout']);
+      } else {
+        const stream = await server.stream({ token: user.accessToken });
+        await stream.next();
+        await publish(1);
+        await server.app.get(EventBus).publish('logout', { userId: user.id });
+        await stream.nextEvent('logout');
+        expect(stream.received.filter(({ id }) => id !== undefined).map(({ event }) => event)).toEqual(['logout']);
+      }
+      spy.mockRestore();
+    }
+  });
 
   it('a demoted admin sees nothing of others any more', async () => {
     const account = { email: 'deputy@example.com', password: 'Deputy-horse-1' };
