@@ -125,7 +125,20 @@ function addHooks(fastify: FastifyInstance, config: Config, metrics: Metrics): v
   });
   // Errors are sent as text, and streams are written past the reply: only results come by here.
   fastify.addHook('preSerialization', (_request, _reply, payload, done) => done(null, { data: payload }));
+  const sockets = new Set<Socket>();
+  let isClosing = false;
+  fastify.server.on('connection', (socket: Socket) => {
+    if (isClosing) {
+      socket.destroy();
+      return;
+    }
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   fastify.addHook('preClose', (done) => {
+    isClosing = true;
+    // Node counts a connection that has never sent a byte among those with a request under way.
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
     // A client that never finishes its request must not keep the rest of the shutdown from its share of the time.
     setTimeout(() => fastify.server.closeAllConnections(), config.SHUTDOWN_GRACE_MS * REQUESTS_SHARE).unref();
     done();

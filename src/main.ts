@@ -20,7 +20,7 @@ async function main(): Promise<void> {
   const app = await createApp(config);
   const stop = (signal: string): void => {
     new Logger('Herald').log(`${signal}: shutting down`);
-    setTimeout(() => process.exit(1), config.SHUTDOWN_GRACE_MS).unref();
+    setTimeout(() => process.exit(1), config.SHUTDOWN_DELAY_MS + config.SHUTDOWN_GRACE_MS).unref();
     void app.close().then(
       () => process.exit(0),
       (error: unknown) => fail(error),

@@ -304,6 +304,11 @@ export const envSchema = z.object({
   SHUTDOWN_GRACE_MS: integer(0, 600_000)
     .default(10_000)
     .meta(meta('how long a shutdown may take before the process ends regardless, in ms', '10000')),
+  SHUTDOWN_DELAY_MS: integer(0, 600_000)
+    .default(0)
+    .meta(
+      meta('how long a shutdown, already not ready, still serves before it begins, in ms: for load balancers', '5000'),
+    ),
   LOG_LEVEL: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent')
     .default('info')
     .meta(meta('least severe level that is logged', 'info')),

@@ -1,6 +1,8 @@
-import { Controller, Get } from '@nestjs/common';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Controller, Get, type OnModuleDestroy } from '@nestjs/common';
 import { AppError } from '../common/app-error.js';
 import { Public } from '../common/principal.js';
+import { Config } from '../config/config.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { EventJournal } from '../events/event-journal.service.js';
 import { EventRelay } from '../events/event-relay.service.js';
@@ -20,13 +22,22 @@ const TIMEOUT_MS = 2000;
 /** What orchestrators ask: is the process alive, and can it serve? */
 @Public()
 @Controller()
-export class HealthController {
+export class HealthController implements OnModuleDestroy {
+  private isClosing = false;
+
   constructor(
     private readonly unitOfWork: UnitOfWork,
     private readonly journal: EventJournal,
     private readonly relay: EventRelay,
     private readonly reconciliation: Reconciliation,
+    private readonly config: Config,
   ) {}
+
+  /** The first step of a shutdown: not ready any more, while load balancers look away and requests are still served. */
+  async onModuleDestroy(): Promise<void> {
+    this.isClosing = true;
+    if (this.config.SHUTDOWN_DELAY_MS > 0) await pause(this.config.SHUTDOWN_DELAY_MS);
+  }
 
   @Get('health')
   health(): { status: 'ok'; uptimeSeconds: number } {
@@ -36,6 +47,7 @@ export class HealthController {
   /** Reads and writes for real: the journal through the reader, an empty transaction through the writer's gate. */
   @Get('readiness')
   async readiness(): Promise<Readiness> {
+    if (this.isClosing) throw notReady('The service is shutting down');
     const head = await this.check('database read', () => this.journal.head());
     await this.check('database write', () => this.unitOfWork.run((tx) => tx.query('SELECT 1')));
     const relay = { lagEvents: Math.max(0, head - this.relay.position) };
@@ -50,12 +62,13 @@ export class HealthController {
     try {
       return await Promise.race([run(), timeout]);
     } catch (error) {
-      const message = `The check "${name}" failed`;
-      throw Object.assign(new AppError('SERVICE_UNAVAILABLE', message, [{ code: 'NOT_READY', message }]), {
-        cause: error,
-      });
+      throw Object.assign(notReady(`The check "${name}" failed`), { cause: error });
     } finally {
       clearTimeout(timer);
     }
   }
+}
+
+function notReady(message: string): AppError {
+  return new AppError('SERVICE_UNAVAILABLE', message, [{ code: 'NOT_READY', message }]);
 }

@@ -136,6 +136,24 @@ describe('the process', () => {
     await new Api(`${again.url}/api/v1`).login({ email: 'late@example.com', password: 'Correct-horse-1' });
   });
 
+  it('does not wait for a connection that has never sent anything', async () => {
+    const server = await start({ SHUTDOWN_GRACE_MS: '60000' });
+    const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
+    await fetch(`${server.url}/health`);
+    expect(await server.stop('SIGTERM')).toEqual({ code: 0, signal: null });
+  });
+
+  it('is not ready any more as soon as it is told to stop, and serves until load balancers have seen it', async () => {
+    const server = await start({ SHUTDOWN_DELAY_MS: '1000' });
+    const ended = server.stop('SIGTERM');
+    await expect.poll(async () => (await fetch(`${server.url}/readiness`)).status, { interval: 5 }).toBe(503);
+    expect((await fetch(`${server.url}/health`)).status).toBe(200);
+    await new Api(`${server.url}/api/v1`).register();
+    expect(await ended).toEqual({ code: 0, signal: null });
+  });
+
   it('does not wait for a client that never finishes its request', async () => {
     const server = await start({ SHUTDOWN_GRACE_MS: '1000' });
     const sockets = ['POST /api/v1/auth/login HTTP/1.1\r\nContent-Length: 9\r\nHost: x\r\n\r\n{', 'GET /heal'].map(
