@@ -4,6 +4,7 @@ import { RefreshToken } from './auth/refresh-token.entity.js';
 import { StreamTicket } from './auth/stream-ticket.entity.js';
 import { EventCursor } from './events/event-cursor.entity.js';
 import { EventRow } from './events/event.entity.js';
+import { InstalledExtension } from './extensions/installed-extension.entity.js';
 import { JobRow } from './jobs/job.entity.js';
 import { RecoveryCode, TotpFactor } from './mfa/totp-factor.entity.js';
 import { Lockout } from './users/lockout.entity.js';
@@ -31,4 +32,5 @@ export const entities = [
   WebhookEndpoint,
   WebhookDelivery,
   WebhookAttempt,
+  InstalledExtension,
 ];

@@ -8,6 +8,8 @@ import type { Config } from './config/config.js';
 import { ConfigModule } from './config/config.module.js';
 import { DatabaseModule } from './database/database.module.js';
 import { EventsModule } from './events/events.module.js';
+import type { Extension } from './extensions/extension.js';
+import { ExtensionsModule } from './extensions/extensions.module.js';
 import { HealthModule } from './health/health.module.js';
 import { JobsModule } from './jobs/jobs.module.js';
 import { MailModule } from './mail/mail.module.js';
@@ -20,12 +22,15 @@ import { WebhooksModule } from './webhooks/webhooks.module.js';
 /** The one composition root. */
 @Module({})
 export class AppModule {
-  static forRoot(config: Config, extras: Type[]): DynamicModule {
+  static forRoot(config: Config, extensions: readonly Extension[], extras: Type[]): DynamicModule {
     return {
       module: AppModule,
       imports: [
         ConfigModule.forRoot(config),
-        DatabaseModule.forRoot(entities),
+        DatabaseModule.forRoot({
+          entities: [...entities, ...extensions.flatMap((one) => one.entities ?? [])],
+          migrations: extensions.flatMap((one) => one.migrations ?? []),
+        }),
         EventsModule,
         JobsModule,
         UsersModule,
@@ -39,6 +44,7 @@ export class AppModule {
         AdminModule,
         HealthModule,
         MetricsModule,
+        ExtensionsModule.forRoot(extensions),
         ...extras,
       ],
     };

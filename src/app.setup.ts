@@ -7,10 +7,12 @@ import type { CorsOptions } from '@nestjs/common/interfaces/external/cors-option
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { entities } from './app.entities.js';
 import { AppModule } from './app.module.js';
 import { AppError } from './common/app-error.js';
 import { answerOnSocket, answerUnderWay, errorBody, HttpErrorFilter, pathOf } from './common/http-error.filter.js';
 import { HeraldHttpAdapter } from './common/herald-http.adapter.js';
+import { declare, heraldVersion, loadExtensions } from './extensions/load-extensions.js';
 import { PinoLogger } from './common/logger.js';
 import type { AuthenticatedRequest } from './common/principal.js';
 import { runInRequestContext } from './common/request-context.js';
@@ -66,7 +68,9 @@ export async function createApp(config: Config, extras: Type[] = []): Promise<Ne
     // Node would refuse it with a bare 400; a hook does it in the contract's shape.
     http: { requireHostHeader: false },
   });
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.forRoot(config, extras), adapter, {
+  const extensions = await loadExtensions(config.HERALD_EXTENSIONS, heraldVersion());
+  declare(extensions, entities);
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.forRoot(config, extensions, extras), adapter, {
     logger: new PinoLogger({ level: config.LOG_LEVEL, format: config.logFormat }),
     abortOnError: false,
     bodyParser: false,

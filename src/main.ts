@@ -3,11 +3,15 @@ import { Logger } from '@nestjs/common';
 import { createApp, startApp } from './app.setup.js';
 import { AppError } from './common/app-error.js';
 import { ConfigError, loadProcessConfig } from './config/config.js';
+import { MigrationError } from './database/database.module.js';
 import { DatabaseInUseError } from './database/sqlite-lock.js';
+import { ExtensionError } from './extensions/extension.js';
 
 /** What a person can mend: told in its own sentence. Anything else is told with its stack. */
+const PLAIN = [ConfigError, DatabaseInUseError, ExtensionError, MigrationError];
+
 function explain(error: unknown): string {
-  if (error instanceof ConfigError || error instanceof DatabaseInUseError) return error.message;
+  if (error instanceof Error && PLAIN.some((kind) => error instanceof kind)) return error.message;
   if (error instanceof AppError)
     return [error.message, ...(error.details ?? []).map(({ message }) => message)].join('\n  ');
   const { code, port } = error as { code?: string; port?: number };

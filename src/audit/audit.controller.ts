@@ -5,11 +5,11 @@ import { AllowScope, Roles } from '../common/principal.js';
 import type { ChainReport } from '../events/audit-chain.js';
 import { AuditTrail } from '../events/audit-trail.service.js';
 import { ACT_TYPES } from '../events/audited-acts.js';
-import { EVENT_TYPES } from '../events/catalogue.js';
+import { eventTypes } from '../events/catalogue.js';
 import type { EventRow } from '../events/event.entity.js';
 import { checkFilters, splitList, typesOf } from '../events/event-filter.js';
 
-const TYPES = [...EVENT_TYPES, ...ACT_TYPES];
+const auditTypes = () => [...eventTypes(), ...ACT_TYPES];
 
 /** A time: epoch ms, or ISO 8601 with its offset. */
 const time = z.union(
@@ -51,7 +51,8 @@ export class AuditController {
   async list(
     @Query({ schema: listQuery }) { actor, type, limit, ...rest }: z.infer<typeof listQuery>,
   ): Promise<Page<AuditView>> {
-    const types = type === undefined ? undefined : typesOf(checkFilters(splitList(type), 'type', TYPES), TYPES);
+    const types =
+      type === undefined ? undefined : typesOf(checkFilters(splitList(type), 'type', auditTypes()), auditTypes());
     const rows = await this.trail.list({ ...rest, actorId: actor, types, limit: limit + 1 });
     return toPage(rows.map(toView), limit, ({ id }) => id);
   }

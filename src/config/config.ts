@@ -80,3 +80,16 @@ export function loadProcessConfig(): Config {
   if (existsSync('.env')) process.loadEnvFile('.env');
   return loadConfig(process.env);
 }
+
+/**
+ * Reads variables of an extension from the environment, so that it starts with a right value or not at all.
+ *
+ * @throws ConfigError with one line per mistake.
+ */
+export function readSettings<S extends z.ZodObject>(schema: S): z.infer<S> {
+  const given = Object.fromEntries(Object.entries(process.env).filter(([, value]) => value?.trim()));
+  const result = schema.safeParse(given);
+  if (result.success) return result.data;
+  const lines = result.error.issues.map(({ path, message }) => `  ${path.join('.')}: ${message}`);
+  throw new ConfigError(`The configuration is not valid:\n${[...new Set(lines)].join('\n')}`);
+}

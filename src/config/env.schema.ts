@@ -222,6 +222,16 @@ export const envSchema = z.object({
   REALTIME_MAX_UNAUTHENTICATED_PER_ADDRESS: integer(0, 1_000_000)
     .default(100)
     .meta(meta('WebSockets from one address that have not authenticated yet; 0 is no limit', '100')),
+  HERALD_EXTENSIONS: z
+    .string()
+    .transform(list)
+    .default([])
+    .meta(
+      meta(
+        'extensions to load, comma separated: names of packages that are installed, paths',
+        'herald-notes,./my-extension',
+      ),
+    ),
   JOBS_STORE: oneOf('database', 'memory')
     .default('database')
     .meta(meta('where jobs wait; memory forgets them with the process: for tests and throw-away use', 'database')),

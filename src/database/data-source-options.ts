@@ -1,4 +1,5 @@
-import type { DataSourceOptions } from 'typeorm';
+import type { Type } from '@nestjs/common';
+import { getMetadataArgsStorage, type DataSourceOptions, type EntitySchema, type MigrationInterface } from 'typeorm';
 import type { Database } from 'better-sqlite3';
 import { InitialSchema1764000000000 } from './migrations/1764000000000-initial-schema.js';
 import { Jobs1795500000000 } from './migrations/1795500000000-jobs.js';
@@ -10,10 +11,11 @@ import { PasswordHistory1795500000006 } from './migrations/1795500000006-passwor
 import { Webhooks1795500000001 } from './migrations/1795500000001-webhooks.js';
 import { Audit1795500000007 } from './migrations/1795500000007-audit.js';
 import { Tracing1795500000008 } from './migrations/1795500000008-tracing.js';
+import { Extensions1795500000010 } from './migrations/1795500000010-extensions.js';
 import { StreamTickets1795500000009 } from './migrations/1795500000009-stream-tickets.js';
 
 /** Every migration, oldest first; a new one is added here by hand, after it was read. */
-const migrations = [
+export const migrations: readonly Type<MigrationInterface>[] = [
   InitialSchema1764000000000,
   Jobs1795500000000,
   Webhooks1795500000001,
@@ -25,16 +27,24 @@ const migrations = [
   Audit1795500000007,
   Tracing1795500000008,
   StreamTickets1795500000009,
+  Extensions1795500000010,
 ];
 
 /** How many prepared statements each connection keeps: more than there are. */
 const STATEMENTS = 500;
 
+/** The name of the table that an entity's decorator gives it. */
+export function tableOf(entity: Type): string | undefined {
+  return getMetadataArgsStorage().tables.find(({ target }) => target === entity)?.name;
+}
+
 /** Where the database is and how it is opened. */
 export interface DatabaseSettings {
   file: string;
   synchronous: 'FULL' | 'NORMAL';
-  entities: NonNullable<DataSourceOptions['entities']>;
+  entities: readonly (Type | EntitySchema)[];
+  /** Those beside Herald's own, which come first. @default none */
+  migrations?: readonly Type<MigrationInterface>[];
 }
 
 /**
@@ -42,12 +52,17 @@ export interface DatabaseSettings {
  *
  * Shared by the app, the TypeORM command line (`ormconfig.ts`) and the tests.
  */
-export function writerOptions({ file, synchronous, entities }: DatabaseSettings): DataSourceOptions {
+export function writerOptions({
+  file,
+  synchronous,
+  entities,
+  migrations: others = [],
+}: DatabaseSettings): DataSourceOptions {
   return {
     type: 'better-sqlite3',
     database: file,
-    entities,
-    migrations,
+    entities: [...entities],
+    migrations: [...migrations, ...others],
     migrationsTransactionMode: 'each',
     statementCacheSize: STATEMENTS,
     prepareDatabase: (database: Database) => {
@@ -68,7 +83,7 @@ export function readerOptions({ file, entities }: DatabaseSettings): DataSourceO
   return {
     type: 'better-sqlite3',
     database: file,
-    entities,
+    entities: [...entities],
     statementCacheSize: STATEMENTS,
     prepareDatabase: (database: Database) => {
       database.pragma('query_only = ON');

@@ -23,11 +23,11 @@ export class DatabaseModule implements OnApplicationShutdown {
     unitOfWork.lendTo(reader);
   }
 
-  static forRoot(entities: DatabaseSettings['entities']): DynamicModule {
+  static forRoot(tables: Pick<DatabaseSettings, 'entities' | 'migrations'>): DynamicModule {
     const settings = (config: Config): DatabaseSettings => ({
       file: config.DATABASE_URL.file,
       synchronous: config.SQLITE_SYNCHRONOUS,
-      entities,
+      ...tables,
     });
     return {
       module: DatabaseModule,
@@ -66,12 +66,37 @@ export class DatabaseModule implements OnApplicationShutdown {
   }
 }
 
+/** A migration did not work; the start stops, and nothing of it was kept. */
+export class MigrationError extends Error {
+  override readonly name = 'MigrationError';
+
+  constructor(
+    /** Its class name. */
+    readonly migration: string,
+    cause: unknown,
+  ) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    super(`The migration ${migration} failed, and nothing of it was kept: ${why}`, { cause });
+  }
+}
+
+/** Runs what is pending, one after the other. @throws MigrationError */
+async function migrate(writer: DataSource): Promise<void> {
+  try {
+    await writer.runMigrations();
+  } catch (error) {
+    const done = await writer.query<{ name: string }[]>('SELECT name FROM migrations');
+    const failed = writer.migrations.find(({ name }) => !done.some((one) => one.name === name));
+    throw new MigrationError(failed?.name ?? 'that comes next', error);
+  }
+}
+
 /** Connects the writer and migrates. A migration that fails stops the start. */
 async function openWriter(settings: DatabaseSettings, lock: SqliteLock): Promise<DataSource> {
   const writer = new DataSource(writerOptions(settings));
   try {
     await writer.initialize();
-    await writer.runMigrations();
+    await migrate(writer);
     return writer;
   } catch (error) {
     if (writer.isInitialized) await writer.destroy();

@@ -3,14 +3,20 @@ import { z } from 'zod';
 const userId = z.uuid();
 const email = z.email();
 
+/** The subject of an event that every account may see. */
+export const EVERYONE = 'everyone';
+
+/** Whose an event is: a user id, an email address, {@link EVERYONE}, or null for admins alone. */
+export type Subject = string | null;
+
 /** What the service knows about one type of event. */
 export interface EventDefinition {
   /** When it is published, in a sentence. */
   readonly description: string;
   /** The payload, exactly. */
   readonly payload: z.ZodObject;
-  /** The payload field that says whom the event is about; visibility goes by it. */
-  readonly subject: 'userId' | 'email';
+  /** Whom the event is about, and so who may see it: the payload field that says it, or how to tell it. */
+  readonly subject: 'userId' | 'email' | ((payload: never) => Subject);
   /** What the audit trail calls it. @default 'success' */
   readonly outcome?: 'failure';
 }
@@ -99,16 +105,62 @@ export const catalogue = {
   },
 } as const satisfies Record<string, EventDefinition>;
 
+/**
+ * The payloads of the events that extensions declare, by declaration merging, so that `publish` and `@OnDomainEvent` check
+ * them as they check Herald's own.
+ */
+// Empty on purpose: this room knows no extension.
+// oxlint-disable-next-line typescript/no-empty-object-type
+export interface ExtensionEvents {}
+
+type OwnEventType = keyof typeof catalogue;
+
 /** The name of an event type. */
-export type EventType = keyof typeof catalogue;
+// Without an extension there is nothing to add.
+// oxlint-disable-next-line typescript/no-redundant-type-constituents
+export type EventType = OwnEventType | Extract<keyof ExtensionEvents, string>;
 
 /** The payload of an event type. */
-export type EventPayload<T extends EventType> = z.infer<(typeof catalogue)[T]['payload']>;
+export type EventPayload<T extends EventType> = T extends OwnEventType
+  ? z.infer<(typeof catalogue)[T]['payload']>
+  : T extends keyof ExtensionEvents
+    ? ExtensionEvents[T]
+    : never;
 
-/** All names, in the catalogue's order. */
-export const EVENT_TYPES = Object.keys(catalogue) as readonly EventType[];
+/** The names of Herald's own events, in the catalogue's order. */
+export const EVENT_TYPES = Object.keys(catalogue) as readonly OwnEventType[];
+
+/** What extensions have declared. */
+const declared = new Map<string, EventDefinition>();
+
+/**
+ * Adds event types to those of this process.
+ *
+ * @throws TypeError for a name that is not `noun.verb`, or is taken by another definition.
+ */
+export function declareEvents(definitions: Readonly<Record<string, EventDefinition>>): void {
+  for (const [type, definition] of Object.entries(definitions)) {
+    if (!/^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$/.test(type)) {
+      throw new TypeError(`"${type}" is no name for an event: use noun.verb-past in lower case, such as note.created`);
+    }
+    if ((definitionOf(type) ?? definition) !== definition) {
+      throw new TypeError(`There is an event "${type}" already: choose another name`);
+    }
+  }
+  for (const [type, definition] of Object.entries(definitions)) declared.set(type, definition);
+}
+
+/** Returns all names: Herald's own, then those of extensions. */
+export function eventTypes(): readonly EventType[] {
+  return [...EVENT_TYPES, ...(declared.keys() as Iterable<EventType>)];
+}
+
+/** Returns the definition of an event type, or undefined. */
+export function definitionOf(name: string): EventDefinition | undefined {
+  return Object.hasOwn(catalogue, name) ? catalogue[name as OwnEventType] : declared.get(name);
+}
 
 /** Says whether `name` is an event type. */
 export function isEventType(name: string): name is EventType {
-  return Object.hasOwn(catalogue, name);
+  return definitionOf(name) !== undefined;
 }

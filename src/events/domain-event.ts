@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
-import { catalogue, isEventType, type EventDefinition, type EventPayload, type EventType } from './catalogue.js';
+import { definitionOf, type EventDefinition, type EventPayload, type EventType } from './catalogue.js';
 
 /** The envelope of an event: the same four fields on every channel. */
 export interface EventEnvelope<T extends EventType = EventType> {
@@ -33,7 +33,7 @@ export type DomainEvent<T extends EventType = EventType> = { [K in T]: EventEnve
 interface EventRecord {
   /** Position in the journal: a later commit has a higher one. Never shown to clients, who use `id`. */
   seq: number;
-  /** The user id or email address the event is about. */
+  /** The user id or email address the event is about; `everyone`, or empty for admins alone. */
   subject: string;
   origin: EventOrigin;
 }
@@ -62,15 +62,21 @@ export function createEvent<T extends EventType>(
   payload: EventPayload<T>,
   now: number,
 ): { envelope: EventEnvelope<T>; subject: string; outcome: Outcome } {
-  if (!isEventType(type)) throw new TypeError(`"${String(type)}" is not in the event catalogue`);
-  const definition: EventDefinition = catalogue[type];
+  const definition = definitionOf(type);
+  if (!definition) throw new TypeError(`"${type}" is not in the event catalogue`);
   const parsed = definition.payload.safeParse(payload);
   if (!parsed.success) {
     // Only where and what kind: the values themselves may be personal.
     const mistakes = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'payload'}: ${issue.code}`);
     throw new TypeError(`The payload of "${type}" is not valid (${mistakes.join(', ')})`);
   }
-  const data = parsed.data as EventPayload<T> & Record<'userId' | 'email', string>;
+  const data = parsed.data as EventPayload<T>;
   const envelope = { id: `evt-${uuidv7()}`, type, timestamp: new Date(now).toISOString(), payload: data };
-  return { envelope, subject: data[definition.subject], outcome: definition.outcome ?? 'success' };
+  return { envelope, subject: subjectOf(definition, data), outcome: definition.outcome ?? 'success' };
+}
+
+/** Whom an event is about; nobody's subject is empty, so an event of admins alone is about that. */
+function subjectOf({ subject }: EventDefinition, payload: object): string {
+  if (typeof subject === 'function') return subject(payload as never) ?? '';
+  return (payload as Record<typeof subject, string>)[subject];
 }

@@ -1,5 +1,5 @@
 import { AppError } from '../common/app-error.js';
-import { EVENT_TYPES } from './catalogue.js';
+import { eventTypes } from './catalogue.js';
 
 /** The most filters one list may hold; the catalogue itself is far smaller. */
 const MAX_FILTERS = 64;
@@ -19,7 +19,7 @@ export function splitList(text: string): string[] {
 export function checkFilters(
   filters: readonly string[],
   field = 'events',
-  types: readonly string[] = EVENT_TYPES,
+  types: readonly string[] = eventTypes(),
 ): string[] {
   const unique = [...new Set(filters)];
   if (unique.length > MAX_FILTERS) throw tooMany(field);
@@ -44,7 +44,7 @@ export function matchesFilter(filter: string, type: string): boolean {
 }
 
 /** Expands filters to the exact types they let through; undefined stands for every type, past and future ones too. */
-export function typesOf(filters: Iterable<string>, types: readonly string[] = EVENT_TYPES): string[] | undefined {
+export function typesOf(filters: Iterable<string>, types: readonly string[] = eventTypes()): string[] | undefined {
   const expanded = new Set<string>();
   for (const filter of filters) {
     if (filter === '*') return undefined;

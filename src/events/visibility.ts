@@ -1,4 +1,5 @@
 import type { Principal } from '../common/principal.js';
+import { EVERYONE } from './catalogue.js';
 
 /** Who is looking, as far as visibility goes by it. */
 export type Viewer = Pick<Principal, 'userId' | 'email' | 'role'>;
@@ -7,10 +8,10 @@ export type Viewer = Pick<Principal, 'userId' | 'email' | 'role'>;
  * Returns the subjects whose events a viewer may see; undefined means all of them.
  *
  * The one policy of the whole system: an admin sees everything, anybody else what is about its user id or its own
- * email address. Live delivery, replay and REST all ask here.
+ * email address, or is everyone's. Live delivery, replay and REST all ask here.
  */
 export function visibleSubjects(viewer: Viewer): readonly string[] | undefined {
-  return viewer.role === 'admin' ? undefined : [viewer.userId, viewer.email];
+  return viewer.role === 'admin' ? undefined : [viewer.userId, viewer.email, EVERYONE];
 }
 
 /** Says whether a viewer may see an event about `subject`. */

@@ -7,6 +7,7 @@ import { UnitOfWork } from '../database/unit-of-work.js';
 import { EventJournal } from '../events/event-journal.service.js';
 import { EventRelay } from '../events/event-relay.service.js';
 import { Reconciliation, type ReconcileReport } from '../events/reconciliation.service.js';
+import { ReadinessChecks } from './readiness-checks.service.js';
 
 /** What a service that can serve says of itself. */
 interface Readiness {
@@ -31,6 +32,7 @@ export class HealthController implements OnModuleDestroy {
     private readonly relay: EventRelay,
     private readonly reconciliation: Reconciliation,
     private readonly config: Config,
+    private readonly checks: ReadinessChecks,
   ) {}
 
   /** The first step of a shutdown: not ready any more, while load balancers look away and requests are still served. */
@@ -50,6 +52,7 @@ export class HealthController implements OnModuleDestroy {
     if (this.isClosing) throw notReady('The service is shutting down');
     const head = await this.check('database read', () => this.journal.head());
     await this.check('database write', () => this.unitOfWork.run((tx) => tx.query('SELECT 1')));
+    await Promise.all([...this.checks.all].map(([name, run]) => this.check(name, run)));
     const relay = { lagEvents: Math.max(0, head - this.relay.position) };
     return { status: 'ready', relay, reconciliation: this.reconciliation.latest ?? null };
   }

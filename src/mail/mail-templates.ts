@@ -1,5 +1,5 @@
 /** What a mail says: rendered as text and as HTML from the same words. */
-interface Content {
+export interface MailContent {
   subject: string;
   paragraphs: string[];
   /** A page to open, with a token that belongs in no log: behind the `#`, browsers keep it to themselves. */
@@ -29,7 +29,7 @@ interface Occurrence {
 
 /** Every mail that Herald sends; the one place to change its words. */
 const templates = {
-  'account-locked': (data: Occurrence): Content => ({
+  'account-locked': (data: Occurrence): MailContent => ({
     subject: 'Your account was locked',
     paragraphs: [
       'Your account was locked for a while, because too many logins in a row failed.',
@@ -37,7 +37,7 @@ const templates = {
       'If that was you, wait and try again. If it was not, somebody may be guessing your password: no one got in, and a long password that you use nowhere else keeps it so.',
     ],
   }),
-  'password-changed': (data: Occurrence): Content => ({
+  'password-changed': (data: Occurrence): MailContent => ({
     subject: 'Your password was changed',
     paragraphs: [
       'The password of your account was changed, and every other session was ended.',
@@ -45,7 +45,7 @@ const templates = {
       'If that was not you, somebody else has your account: reset the password at once, and tell whoever runs this service.',
     ],
   }),
-  'password-reset': (data: Occurrence): Content => ({
+  'password-reset': (data: Occurrence): MailContent => ({
     subject: 'Your password was reset',
     paragraphs: [
       'The password of your account was set anew through a mail to this address, and every session was ended.',
@@ -53,7 +53,7 @@ const templates = {
       'If that was not you, somebody else reads your mail: change the password of your mailbox first.',
     ],
   }),
-  'email-changed': (data: Occurrence): Content => ({
+  'email-changed': (data: Occurrence): MailContent => ({
     subject: 'The address of your account was changed',
     paragraphs: [
       'Your account has another email address from now on, and this one gets no more mail.',
@@ -61,29 +61,48 @@ const templates = {
       'If that was not you, somebody else has your account: tell whoever runs this service.',
     ],
   }),
-  'verify-email': (data: SealedToken, { publicUrl, open }: TemplateTools): Content => ({
+  'verify-email': (data: SealedToken, { publicUrl, open }: TemplateTools): MailContent => ({
     subject: 'Verify your email address',
     paragraphs: [
       'Somebody made an account with this address, or changed it to this one. If that was you, confirm it within a day.',
     ],
     link: { label: 'Verify the address', url: `${publicUrl}/verify-email#token=${open(data)}` },
   }),
-  'reset-password': (data: SealedToken, { publicUrl, open }: TemplateTools): Content => ({
+  'reset-password': (data: SealedToken, { publicUrl, open }: TemplateTools): MailContent => ({
     subject: 'Reset your password',
     paragraphs: [
       'Somebody asked for a new password for your account. If that was you, choose one within an hour; if not, do nothing.',
     ],
     link: { label: 'Choose a new password', url: `${publicUrl}/reset-password#token=${open(data)}` },
   }),
-} satisfies Record<string, (data: never, tools: TemplateTools) => Content>;
+} satisfies Record<string, (data: never, tools: TemplateTools) => MailContent>;
 
-type Templates = typeof templates;
+type OwnTemplates = { [T in keyof typeof templates]: Parameters<(typeof templates)[T]>[0] };
 
-/** The name of a template. */
-export type TemplateName = keyof Templates;
+/** The mail templates of extensions, by declaration merging: name to data. */
+// Empty on purpose: this room knows no extension.
+// oxlint-disable-next-line typescript/no-empty-object-type
+export interface ExtensionMails {}
 
-/** A template and the data it takes. */
-export type TemplateUse = { [T in TemplateName]: { template: T; data: Parameters<Templates[T]>[0] } }[TemplateName];
+type Templates = OwnTemplates & ExtensionMails;
+
+/** A template and the data it takes, which must be plain JSON. */
+export type TemplateUse = { [T in keyof Templates]: { template: T; data: Templates[T] } }[keyof Templates];
+
+/** Says what a mail holds. */
+export type MailTemplate<D> = (data: D, tools: TemplateTools) => MailContent;
+
+const declared = new Map<string, MailTemplate<never>>();
+
+/** Adds templates to those of this process. @throws TypeError for a name that is taken. */
+export function declareMails(more: Readonly<Record<string, MailTemplate<never>>>): void {
+  for (const [name, template] of Object.entries(more)) {
+    if (Object.hasOwn(templates, name) || (declared.get(name) ?? template) !== template) {
+      throw new TypeError(`There is a mail template "${name}" already: choose another name`);
+    }
+    declared.set(name, template);
+  }
+}
 
 /** A mail as it is read. */
 export interface RenderedMail {
@@ -94,7 +113,9 @@ export interface RenderedMail {
 
 /** Renders a template; whatever the data holds is text, in HTML too. */
 export function render({ template, data }: TemplateUse, tools: TemplateTools): RenderedMail {
-  const make = templates[template] as (data: TemplateUse['data'], tools: TemplateTools) => Content;
+  const make = (Object.hasOwn(templates, template) ? templates[template] : declared.get(template)) as
+    MailTemplate<TemplateUse['data']> | undefined;
+  if (!make) throw new TypeError(`There is no mail template "${template}"`);
   const { subject, paragraphs, link } = make(data, tools);
   const anchor = link && `<a href="${escapeHtml(link.url)}">${escapeHtml(link.label)}</a>`;
   const body = [...paragraphs.map(escapeHtml), ...(anchor ? [anchor] : [])].map((html) => `<p>${html}</p>`).join('\n');
