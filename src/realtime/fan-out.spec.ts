@@ -13,7 +13,7 @@ const SEED = Number(process.env['FAN_OUT_SEED'] ?? randomInt(2 ** 31));
 class Client extends RealtimeConnection {
   readonly batches: number[][] = [];
   readonly ends: EndReason[] = [];
-  backlog = 0;
+  backlogBytes = 0;
 
   constructor(userId: string, filters: string[], role: 'user' | 'admin' = 'user') {
     super(new PassThrough() as unknown as Socket, null);
@@ -21,7 +21,7 @@ class Client extends RealtimeConnection {
     for (const filter of filters) this.filters.set(filter, 0);
   }
   override get bufferedBytes(): number {
-    return this.backlog;
+    return this.backlogBytes;
   }
   sizeOf({ frames }: EventBatch): number {
     return frames.length * 10;
@@ -108,10 +108,10 @@ describe('the fan-out', () => {
     const fanOut = new FanOut({ maxBufferedBytes: 100, onSlow: (connection) => connection.end('slow_consumer') });
     const [slow, quick] = [new Client('u', ['*']), new Client('u', ['*'])];
     for (const client of [slow, quick]) fanOut.join(client);
-    slow.backlog = 80;
+    slow.backlogBytes = 80;
     for (const seq of [1, 2]) fanOut.publish(event(seq));
     fanOut.flush();
-    slow.backlog = 91;
+    slow.backlogBytes = 91;
     fanOut.publish(event(3));
     fanOut.publish(event(4));
     fanOut.flush();

@@ -4,6 +4,7 @@ import type { Writable } from 'node:stream';
 import type { Principal } from '../common/principal.js';
 import { matchesFilter } from '../events/event-filter.js';
 import type { TimerWheel } from '../common/timer-wheel.js';
+import type { Backlog } from './backlog.js';
 import type { FanOut } from './fan-out.js';
 import type { EventBatch } from './frames.js';
 
@@ -35,7 +36,7 @@ export abstract class RealtimeConnection {
   /** What calls {@link tick} when something is due. */
   wheel: TimerWheel<RealtimeConnection> | undefined;
   /** Where it is when bytes may wait for it: see {@link noteWaiting}. */
-  waiting: Set<RealtimeConnection> | undefined;
+  backlog: Backlog | undefined;
   private owner: Principal | undefined;
   /** While true, nothing is sent live: the replay goes on until it has caught up with the relay. */
   replaying = false;
@@ -96,7 +97,7 @@ export abstract class RealtimeConnection {
 
   /** Has an eye kept on what waits for it: something was written that its client may not have taken. */
   protected noteWaiting(): void {
-    this.waiting?.add(this);
+    this.backlog?.add(this);
   }
 
   /** Sends what waits for it, so that what is written next comes after it. */

@@ -15,6 +15,7 @@ import type { DomainEvent } from '../events/domain-event.js';
 import { EventBus } from '../events/event-bus.js';
 import { EventJournal, type CursorPosition } from '../events/event-journal.service.js';
 import { EventRelay } from '../events/event-relay.service.js';
+import { Backlog } from './backlog.js';
 import { FanOut } from './fan-out.js';
 import { EventFrames } from './frames.js';
 import type { RealtimeConnection } from './realtime-connection.js';
@@ -57,8 +58,7 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
   private readonly connections = new Set<RealtimeConnection>();
   /** Connections whose replay was ahead of the relay: live like the others once it has come as far. */
   private readonly arriving = new Set<RealtimeConnection>();
-  /** Connections for which bytes may wait. */
-  private readonly waiting = new Set<RealtimeConnection>();
+  private readonly backlog: Backlog;
   private readonly fanOut: FanOut;
   /** When something is due for a connection: pings, heartbeats, deadlines, the end of a token. */
   private readonly wheel = new TimerWheel<RealtimeConnection>(TICK_MS, SLOTS, Date.now());
@@ -74,12 +74,16 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     private readonly authenticator: Authenticator,
     private readonly trail: AuditTrail,
     private readonly metrics: RealtimeMetrics,
-    private readonly config: Config,
+    config: Config,
   ) {
     this.fanOut = new FanOut({
       maxBufferedBytes: config.REALTIME_MAX_BUFFERED_BYTES,
       onSlow: (connection) => connection.end('slow_consumer'),
       onSent: (events) => this.measure(events),
+    });
+    this.backlog = new Backlog({
+      maxBytes: config.REALTIME_MAX_BUFFERED_BYTES,
+      totalBytes: config.REALTIME_TOTAL_BUFFERED_BYTES,
     });
     metrics.watch(this.connections);
   }
@@ -135,7 +139,7 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
   add(connection: RealtimeConnection): void {
     this.connections.add(connection);
     connection.wheel = this.wheel;
-    connection.waiting = this.waiting;
+    connection.backlog = this.backlog;
     connection.schedule();
     if (this.closing) connection.end('shutdown');
   }
@@ -146,8 +150,8 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     this.arriving.delete(connection);
     this.fanOut.leave(connection);
     this.wheel.delete(connection);
-    this.waiting.delete(connection);
-    connection.wheel = connection.waiting = undefined;
+    this.backlog.delete(connection);
+    connection.wheel = connection.backlog = undefined;
     this.metrics.closed(connection, code);
     if (this.connections.size === 0) this.onEmpty?.();
   }
@@ -283,28 +287,7 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
 
   private tick(now: number): void {
     for (const connection of this.wheel.take(now)) connection.tick(now);
-    this.keepBudget();
-  }
-
-  /** Ends those for which too much waits, and then the largest until all of them together are within the budget. */
-  private keepBudget(): void {
-    let total = 0;
-    for (const connection of this.waiting) {
-      const { bufferedBytes } = connection;
-      if (bufferedBytes === 0) this.waiting.delete(connection);
-      total += bufferedBytes;
-      // Answers and pongs wait for a client that does not read as events do.
-      if (bufferedBytes > this.config.REALTIME_MAX_BUFFERED_BYTES) connection.end('slow_consumer');
-    }
-    if (total <= this.config.REALTIME_TOTAL_BUFFERED_BYTES) return;
-    const waiting = [...this.waiting].map((connection) => ({ connection, bytes: connection.bufferedBytes }));
-    for (const { connection, bytes } of waiting.toSorted((a, b) => b.bytes - a.bytes)) {
-      connection.end('slow_consumer');
-      // What waits is given up: a goodbye that waits behind it would free nothing.
-      connection.destroy();
-      total -= bytes;
-      if (total <= this.config.REALTIME_TOTAL_BUFFERED_BYTES) return;
-    }
+    this.backlog.keepWithinLimits();
   }
 
   private measure(events: ReadonlySet<EventFrames>): void {

@@ -1,4 +1,5 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { Controller, Headers, Query, Res, Sse } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { Observable } from 'rxjs';
@@ -51,25 +52,14 @@ export class SseController {
     const place = this.limits.take(ip, principal.userId);
     // How many streams one socket gets is the client's choice, one behind the other or all at once.
     socket.setMaxListeners(0);
-    // A response that waits behind a pipelined request never closes, only its socket does; and a socket that is kept
-    // open carries one stream after the other.
-    const release = (): void => {
-      socket.off('close', release);
-      place.release();
-    };
-    for (const closing of [socket, reply.raw]) closing.once('close', release);
+    onGone(reply.raw, socket, () => place.release());
     return new Observable<never>((subscriber) => {
       const complete = () => subscriber.complete();
       const connection = new SseConnection(socket, ip, reply.raw, principal, this.config.SSE_HEARTBEAT_MS, complete);
       onHeadWritten(reply.raw, () => {
         // Nest ends the response of a client that has left, and that writes the head too.
         if (socket.destroyed) return;
-        const gone = (): void => {
-          socket.off('close', gone);
-          this.hub.remove(connection, connection.endReason ?? 'left');
-        };
-        socket.once('close', gone);
-        reply.raw.once('close', gone);
+        onGone(reply.raw, socket, () => this.hub.remove(connection, connection.endReason ?? 'left'));
         connection.open(Date.now());
         this.hub.add(connection);
         if (position?.complete === false && lastEventId !== undefined) connection.writeGap(lastEventId);
@@ -89,6 +79,22 @@ export class SseController {
     if (position) await this.hub.replay(connection, filters, position);
     else this.hub.subscribe(connection, filters);
   }
+}
+
+/**
+ * Calls back once, when a response is over or its client has left.
+ *
+ * A response that waits behind a pipelined request never closes, only its socket does; and a socket that is kept open
+ * carries one stream after the other.
+ */
+function onGone(response: ServerResponse, socket: Socket, callback: () => void): void {
+  const gone = (): void => {
+    socket.off('close', gone);
+    response.off('close', gone);
+    callback();
+  };
+  socket.once('close', gone);
+  response.once('close', gone);
 }
 
 /** Calls back once Nest has written the stream's head, in which the contract wants a plain `no-cache`. */

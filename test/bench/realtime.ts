@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { load } from './http-load.js';
 import { createKey, openStream, openWebSocket, RawClients } from './raw-clients.js';
-import { percentile, report, type Figure } from './report.js';
+import { mean, percentile, report, type Figure } from './report.js';
 import { loginAsAdmin, startServer, stopServer } from './server-process.js';
 import { usageOf } from './usage.js';
 
@@ -52,7 +52,6 @@ async function steadily(): Promise<void> {
   }
 }
 
-const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 function summary(phases: Phase[]): Phase {
   const of = (field: keyof Phase) => mean(phases.map((one) => one[field]));
   const [p50, p99, eventBytes] = [of('p50'), of('p99'), Math.round(of('eventBytes'))];

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { load, type Load } from './http-load.js';
-import { percentile, report } from './report.js';
+import { mean, percentile, report } from './report.js';
 import { loginAsAdmin, startServer, stopServer } from './server-process.js';
 
 const CONNECTIONS = 16;
@@ -29,7 +29,6 @@ for (let round = 0; round <= ROUNDS; round += 1) {
   const [{ perSecond }] = (await once(child, 'message')) as [{ perSecond: number }];
   if (round > 0) inserts.push(perSecond);
 }
-const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 const rate = (name: keyof typeof runs) => mean(runs[name].map(({ perSecond }) => perSecond));
 const times = (name: keyof typeof runs) => {
   const all = runs[name].flatMap(({ latencies }) => latencies);

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openWebSocket, RawClients, readToEnd } from './raw-clients.js';
-import { percentile, report } from './report.js';
+import { mean, percentile, report } from './report.js';
 import { loginAsAdmin, startServer, stopServer } from './server-process.js';
 import { usageOf } from './usage.js';
 
@@ -64,7 +64,6 @@ async function isResumable(socket: Socket): Promise<boolean> {
 }
 
 const [alone, beside] = [percentile(latencies.alone, 99), percentile(latencies.beside, 99)];
-const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 const megabytes = (bytes: number) => (bytes / 1e6).toFixed(2);
 report('slow consumers', {
   'act to receipt of the others, p50 / p99 (ms)': {

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { load } from './http-load.js';
 import { createKey, openStream, openWebSocket, RawClients, resumeWebSocket } from './raw-clients.js';
-import { report } from './report.js';
+import { mean, report } from './report.js';
 import { loginAsAdmin, startServer, stopServer } from './server-process.js';
 import { usageOf } from './usage.js';
 
@@ -65,7 +65,6 @@ const published = (await publishing).reduce((sum, count) => sum + count, 0);
 for (const socket of [...sockets, ...streams]) socket.destroy();
 witness.close();
 
-const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 const quarter = Math.max(1, Math.floor(samples.length / 4));
 const quarters = [0, 1, 2, 3].map((at) => mean(samples.slice(at * quarter, (at + 1) * quarter)).toFixed(1));
 report('soak', {

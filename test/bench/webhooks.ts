@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { percentile, report } from './report.js';
+import { mean, percentile, report } from './report.js';
 
 const RECEIVERS = 4;
 const PHASE_MS = 10_000;
@@ -114,7 +114,6 @@ for (let round = 0; round < ROUNDS; round += 1) {
   plain.push(await phase(false));
   troubled.push(await phase(true));
 }
-const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 const rateOf = (phases: Phase[]) => Math.round(mean(phases.map(({ rate }) => rate)));
 report('webhooks', {
   'deliveries per second, every first attempt failing': { value: rateOf(troubled), target: '>= 1000' },

@@ -8,7 +8,7 @@ import { EventBus } from '../../src/events/event-bus.js';
 import { EventJournal, type JournalQuery } from '../../src/events/event-journal.service.js';
 import { CrowdJournal } from '../support/crowd-journal.js';
 import { CrowdMember, type Account, type Crowd } from '../support/crowd.js';
-import { seededDice } from '../support/random.js';
+import { Dice } from '../support/random.js';
 import { ADMIN, TestServer } from '../support/server.js';
 import type { WsClient } from '../support/ws-client.js';
 
@@ -31,11 +31,11 @@ const COSTLY = new Set<EventType>(['account.locked', 'password.changed', 'passwo
 
 /** Makes the journal answer late, as one across a network would: events come in the middle of replays then. */
 function slowDown(journal: EventJournal): void {
-  const { below } = seededDice(SEED - 1);
+  const dice = new Dice(SEED - 1);
   const slowly = async <T>(ask: () => Promise<T>): Promise<T> => {
-    await turn(below(3));
+    await turn(dice.below(3));
     const answer = await ask();
-    await turn(below(3));
+    await turn(dice.below(3));
     return answer;
   };
   const [head, read] = [journal.head.bind(journal), journal.read.bind(journal)];
@@ -52,7 +52,7 @@ async function turn(times: number): Promise<void> {
 
 /** Each receives, over however many connections, what it may see and asked for: once, in order, and nothing else. */
 describe(`a crowd of ${CLIENTS} clients that come and go (CROWD_SEED=${SEED})`, () => {
-  const { below, chance, oneOf } = seededDice(SEED);
+  const dice = new Dice(SEED);
   const members: CrowdMember[] = [];
   const later: Promise<unknown>[] = [];
   let server: TestServer;
@@ -108,10 +108,10 @@ describe(`a crowd of ${CLIENTS} clients that come and go (CROWD_SEED=${SEED})`, 
   }
 
   function publishAny(): Promise<EventEnvelope> {
-    let type = oneOf(EVENT_TYPES);
-    if (COSTLY.has(type) && chance(0.8)) type = 'login.success';
-    if (!chance(STRANGER_SHARE)) return publish(type, oneOf(accounts));
-    const isLong = chance(LONG_SHARE);
+    let type = dice.oneOf(EVENT_TYPES);
+    if (COSTLY.has(type) && dice.chance(0.8)) type = 'login.success';
+    if (!dice.chance(STRANGER_SHARE)) return publish(type, dice.oneOf(accounts));
+    const isLong = dice.chance(LONG_SHARE);
     const email = `${isLong ? LONG : ''}stranger@example.com`;
     return publish(isLong ? 'login.failed' : type, { id: randomUUID(), email });
   }
@@ -124,7 +124,7 @@ describe(`a crowd of ${CLIENTS} clients that come and go (CROWD_SEED=${SEED})`, 
 
   /** Publishes in one unit of work, which is rolled back at times. */
   async function publishTogether(): Promise<void> {
-    const [count, fails] = [1 + below(8), chance(0.03)];
+    const [count, fails] = [1 + dice.below(8), dice.chance(0.03)];
     const unit = server.app.get(UnitOfWork).run(async () => {
       for (let n = 0; n < count; n += 1) await publishAny();
       if (fails) throw new Error('rolled back');
@@ -136,7 +136,7 @@ describe(`a crowd of ${CLIENTS} clients that come and go (CROWD_SEED=${SEED})`, 
 
   /** Publishes so slowly that no event waits for another. */
   async function publishSlowly(): Promise<void> {
-    for (let n = 10 + below(20); n > 0; n -= 1) {
+    for (let n = 10 + dice.below(20); n > 0; n -= 1) {
       const { id } = await publishAlone();
       await witness.next(({ event }) => (event as EventEnvelope | undefined)?.id === id);
     }
@@ -144,10 +144,10 @@ describe(`a crowd of ${CLIENTS} clients that come and go (CROWD_SEED=${SEED})`, 
 
   /** Publishes one event or a burst, and does not always wait until it is there. */
   async function publishSome(): Promise<void> {
-    if (chance(0.01)) return publishSlowly();
-    const count = chance(0.5) ? 1 : below(40);
-    const burst = Array.from({ length: count }, () => (chance(0.5) ? publishAlone() : publishTogether()));
-    if (chance(0.3)) later.push(...burst);
+    if (dice.chance(0.01)) return publishSlowly();
+    const count = dice.chance(0.5) ? 1 : dice.below(40);
+    const burst = Array.from({ length: count }, () => (dice.chance(0.5) ? publishAlone() : publishTogether()));
+    if (dice.chance(0.3)) later.push(...burst);
     else await Promise.all(burst);
   }
 
@@ -160,8 +160,8 @@ describe(`a crowd of ${CLIENTS} clients that come and go (CROWD_SEED=${SEED})`, 
     while (crowd.published < 100) await publishSome();
     const { rows } = await CrowdJournal.read(server);
     for (let n = 0; n < CLIENTS; n += 1) {
-      const account = oneOf(chance(ADMIN_SHARE) ? accounts.slice(0, ADMINS) : accounts.slice(ADMINS));
-      members.push(new CrowdMember(crowd, n, account, oneOf(rows).id));
+      const account = dice.oneOf(dice.chance(ADMIN_SHARE) ? accounts.slice(0, ADMINS) : accounts.slice(ADMINS));
+      members.push(new CrowdMember(crowd, n, account, dice.oneOf(rows).id));
       members.at(-1)?.come();
       await letThemCome();
     }
@@ -191,7 +191,7 @@ describe(`a crowd of ${CLIENTS} clients that come and go (CROWD_SEED=${SEED})`, 
     crowd.published = 0;
     while (crowd.published < EVENTS) {
       await publishSome();
-      await turn(below(4));
+      await turn(dice.below(4));
       for (const member of members) {
         member.act();
         await letThemCome();

@@ -1,32 +1,17 @@
-import { seededRandom } from '../support/random.js';
+import { Dice } from '../support/random.js';
 
 /** Something to choose, with how often it is chosen against the others. */
 export type Weighted<T> = readonly [weight: number, choice: T];
 
-/** Choices that a seed repeats. */
-export class Dice {
-  private readonly random: () => number;
-
+/** Dice that make things up: odd texts, bytes, pieces. */
+export class FuzzDice extends Dice {
   /** @param part - which of the many independent series of the seed this is. */
   constructor(seed: number, part: number) {
-    this.random = seededRandom(Math.imul(seed ^ Math.imul(part + 1, 0x9e3779b1), 0x85ebca6b));
-  }
-
-  /** A whole number from `min` to `max`, both included. */
-  between(min: number, max: number): number {
-    return min + Math.floor(this.random() * (max - min + 1));
-  }
-
-  chance(share: number): boolean {
-    return this.random() < share;
-  }
-
-  pick<T>(choices: readonly T[]): T {
-    return choices[this.between(0, choices.length - 1)] as T;
+    super(Math.imul(seed ^ Math.imul(part + 1, 0x9e3779b1), 0x85ebca6b));
   }
 
   weighted<T>(choices: readonly Weighted<T>[]): T {
-    let left = this.random() * choices.reduce((sum, [weight]) => sum + weight, 0);
+    let left = this.upTo(choices.reduce((sum, [weight]) => sum + weight, 0));
     for (const [weight, choice] of choices) {
       left -= weight;
       if (left < 0) return choice;
@@ -41,7 +26,7 @@ export class Dice {
   /** Text that is odd in one way or another. */
   text(maxLength: number): string {
     const length = this.between(0, maxLength);
-    const alphabet = this.pick([
+    const alphabet = this.oneOf([
       'abc',
       'aé漢😀',
       '\u0000\u0001\u001f\u007f',
@@ -51,7 +36,7 @@ export class Dice {
     ]);
     const letters = Array.from(alphabet);
     let text = '';
-    while (text.length < length) text += this.pick(letters);
+    while (text.length < length) text += this.oneOf(letters);
     return text.slice(0, length);
   }
 

@@ -1,38 +1,28 @@
-import { randomInt } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Dice } from './dice.js';
+import { FuzzDice } from './dice.js';
 import { FuzzConnection } from './fuzz-connection.js';
-import { compareLeft, FuzzedServer } from './fuzzed-server.js';
+import { FuzzedServer } from './fuzzed-server.js';
 import type { World } from './messages.js';
 import { Tally } from './tally.js';
+import { runTrial, SEED } from './trial.js';
 
 const MESSAGES = Number(process.env['FUZZ_MESSAGES'] ?? 75_000);
-const SEED = Number(process.env['FUZZ_SEED'] ?? randomInt(2 ** 31));
 const CLIENTS = 50;
 /** One connection in so many comes after an event that its likes may see. */
 const EVENT_EVERY = 50;
 const TICKET_EVERY = 50;
-/** Room for what a longer run fills, its garbage collected: 11 bytes kept of each message of the long run are more. */
-const MAX_GROWTH_BYTES = 8 * 1024 * 1024;
 
 /** The built server, with clients that send it everything that is and is not in the contract. */
 describe(`${MESSAGES} messages and frames (FUZZ_SEED=${SEED})`, () => {
   const tally = new Tally();
   let server: FuzzedServer;
   let world: World;
-  let opened = 0;
 
-  /** Runs clients until so many messages were sent, or something was wrong. */
-  async function runUntil(sent: number): Promise<void> {
-    const client = async (): Promise<void> => {
-      while (tally.sent < sent && tally.failures.length === 0) {
-        const part = opened++;
-        if (part % EVENT_EVERY === 0) world.cursors = [...world.cursors, await server.makeEvents(world.credentials)];
-        const ticket = part % TICKET_EVERY === 1 ? await server.makeTicket(world.credentials) : undefined;
-        await FuzzConnection.run({ server, dice: new Dice(SEED, part), world, tally, ticket });
-      }
-    };
-    await Promise.all(Array.from({ length: CLIENTS }, client));
+  /** Some come after an event that their likes may see, and some with a ticket. */
+  async function connect(part: number): Promise<void> {
+    if (part % EVENT_EVERY === 0) world.cursors = [...world.cursors, await server.makeEvents(world.credentials)];
+    const ticket = part % TICKET_EVERY === 1 ? await server.makeTicket(world.credentials) : undefined;
+    await FuzzConnection.run({ server, dice: new FuzzDice(SEED, part), world, tally, ticket });
   }
 
   beforeAll(async () => {
@@ -45,16 +35,8 @@ describe(`${MESSAGES} messages and frames (FUZZ_SEED=${SEED})`, () => {
   it(
     'are each answered as the contract says, or close the connection with a code that says why; memory returns',
     async () => {
-      const start = Date.now();
-      await runUntil(MESSAGES * 0.2);
-      const before = await server.left();
-      await runUntil(MESSAGES);
-      const after = await server.left();
-      const { grown, figures } = compareLeft(before, after, { bytes: MAX_GROWTH_BYTES, sockets: 2 });
-      const seconds = Math.round((Date.now() - start) / 1000);
-      process.stdout.write(
-        `FUZZ_SEED=${SEED}: ${tally.sent} messages and frames on ${opened} connections in ${seconds} s; ${figures}; ${tally.summary()}\n`,
-      );
+      const options = { server, tally, count: MESSAGES, what: 'messages and frames', clients: CLIENTS, connect };
+      const { grown, figures } = await runTrial(options);
       expect(tally.failures).toEqual([]);
       expect(grown, figures).toEqual([]);
     },
@@ -75,7 +57,7 @@ describe(`messages beyond the limit (FUZZ_SEED=${SEED})`, () => {
     const credentials = await server.credentials();
     const world = { credentials, cursors: [await server.makeEvents(credentials)] };
     for (let part = 0; part < 100 && tally.failures.length === 0; part += 1) {
-      await FuzzConnection.run({ server, dice: new Dice(SEED, -part - 2), world, tally, isLimited: true });
+      await FuzzConnection.run({ server, dice: new FuzzDice(SEED, -part - 2), world, tally, isLimited: true });
     }
     expect(tally.failures).toEqual([]);
     expect(tally.came('closed 1008')).toBeGreaterThan(10);

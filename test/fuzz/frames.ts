@@ -1,4 +1,4 @@
-import type { Dice } from './dice.js';
+import type { FuzzDice } from './dice.js';
 
 export const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
@@ -15,7 +15,7 @@ interface FrameOptions {
 }
 
 /** Makes a client's frame. */
-export function frame(dice: Dice, opcode: number, payload: Buffer, options: FrameOptions = {}): Buffer {
+export function frame(dice: FuzzDice, opcode: number, payload: Buffer, options: FrameOptions = {}): Buffer {
   const { fin = true, reserved = 0, masked = true, length = BigInt(payload.length) } = options;
   const shortest = length < 126n ? 7 : length < 65_536n ? 16 : 64;
   const { lengthBits = shortest } = options;
@@ -46,7 +46,7 @@ export function frame(dice: Dice, opcode: number, payload: Buffer, options: Fram
 
 /** Makes one message of several frames, perhaps with pings between them; returns the pings' payloads too. */
 export function fragmented(
-  dice: Dice,
+  dice: FuzzDice,
   opcode: number,
   payload: Buffer,
   pieces: number,
@@ -94,14 +94,14 @@ export const MAX_FRAGMENTS = 64;
 const ping = Buffer.from('{"type":"ping"}');
 
 /** Everything that a client may not do on this level; each ends the connection. */
-export const violations: Record<string, (dice: Dice) => Violation> = {
+export const violations: Record<string, (dice: FuzzDice) => Violation> = {
   unmasked: (dice) => ({ bytes: frame(dice, OPCODE.text, ping, { masked: false }), codes: [1002] }),
   'reserved bits': (dice) => ({
     bytes: frame(dice, OPCODE.text, ping, { reserved: dice.between(1, 7) }),
     codes: [1002],
   }),
   'reserved opcode': (dice) => ({
-    bytes: frame(dice, dice.pick([3, 4, 5, 6, 7, 11, 12, 13, 14, 15]), dice.bytes(dice.between(0, 20))),
+    bytes: frame(dice, dice.oneOf([3, 4, 5, 6, 7, 11, 12, 13, 14, 15]), dice.bytes(dice.between(0, 20))),
     codes: [1002],
   }),
   'stray continuation': (dice) => ({
@@ -111,30 +111,30 @@ export const violations: Record<string, (dice: Dice) => Violation> = {
   'message in a message': (dice) => ({
     bytes: Buffer.concat([
       frame(dice, OPCODE.text, ping.subarray(0, 5), { fin: false }),
-      frame(dice, dice.pick([OPCODE.text, OPCODE.binary]), ping),
+      frame(dice, dice.oneOf([OPCODE.text, OPCODE.binary]), ping),
     ]),
     codes: [1002],
   }),
   'fragmented control frame': (dice) => ({
-    bytes: frame(dice, dice.pick([OPCODE.ping, OPCODE.pong, OPCODE.close]), Buffer.alloc(0), { fin: false }),
+    bytes: frame(dice, dice.oneOf([OPCODE.ping, OPCODE.pong, OPCODE.close]), Buffer.alloc(0), { fin: false }),
     codes: [1002],
   }),
   'long control frame': (dice) => ({
-    bytes: frame(dice, dice.pick([OPCODE.ping, OPCODE.pong, OPCODE.close]), dice.bytes(dice.between(126, 300))),
+    bytes: frame(dice, dice.oneOf([OPCODE.ping, OPCODE.pong, OPCODE.close]), dice.bytes(dice.between(126, 300))),
     codes: [1002],
   }),
   'bad UTF-8 in a message': (dice) => {
-    const bad = dice.pick(BAD_UTF8);
+    const bad = dice.oneOf(BAD_UTF8);
     const text = Buffer.concat([Buffer.from('{"type":"'), bad, Buffer.from('"}')]);
     if (dice.chance(0.5)) return { bytes: frame(dice, OPCODE.text, text), codes: [1007] };
     return { ...fragmented(dice, OPCODE.text, text, dice.between(2, 5)), codes: [1007] };
   },
   'bad UTF-8 in a close reason': (dice) => ({
-    bytes: frame(dice, OPCODE.close, closePayload(1000, dice.pick(BAD_UTF8))),
+    bytes: frame(dice, OPCODE.close, closePayload(1000, dice.oneOf(BAD_UTF8))),
     codes: [1007],
   }),
   'odd close code': (dice) => ({
-    bytes: frame(dice, OPCODE.close, closePayload(dice.pick(BAD_CLOSE_CODES))),
+    bytes: frame(dice, OPCODE.close, closePayload(dice.oneOf(BAD_CLOSE_CODES))),
     codes: [1002],
   }),
   'half a close code': (dice) => ({ bytes: frame(dice, OPCODE.close, dice.bytes(1)), codes: [1002] }),
@@ -148,19 +148,19 @@ export const violations: Record<string, (dice: Dice) => Violation> = {
   }),
   'a large length alone': (dice) => ({
     bytes: frame(dice, OPCODE.text, Buffer.alloc(0), {
-      length: dice.pick([BigInt(MAX_MESSAGE_BYTES + 1), 65_536n, 2n ** 31n, 2n ** 32n, 2n ** 52n]),
+      length: dice.oneOf([BigInt(MAX_MESSAGE_BYTES + 1), 65_536n, 2n ** 31n, 2n ** 32n, 2n ** 52n]),
       lengthBits: 64,
     }),
     codes: [1009],
   }),
   'a length with the high bit': (dice) => ({
-    bytes: frame(dice, dice.pick([OPCODE.text, OPCODE.binary]), Buffer.alloc(0), {
-      length: dice.pick([2n ** 63n, 2n ** 64n - 1n, 2n ** 53n]),
+    bytes: frame(dice, dice.oneOf([OPCODE.text, OPCODE.binary]), Buffer.alloc(0), {
+      length: dice.oneOf([2n ** 63n, 2n ** 64n - 1n, 2n ** 53n]),
     }),
     codes: [1002, 1009],
   }),
   'a control frame with a long length': (dice) => ({
-    bytes: frame(dice, OPCODE.ping, Buffer.alloc(3), { lengthBits: dice.pick([16, 64]) }),
+    bytes: frame(dice, OPCODE.ping, Buffer.alloc(3), { lengthBits: dice.oneOf([16, 64]) }),
     codes: [1002],
   }),
   'too many fragments': (dice) => ({

@@ -1,13 +1,12 @@
-import type { Dice, Weighted } from './dice.js';
+import type { FuzzDice, Weighted } from './dice.js';
 import { closePayload, fragmented, frame, OPCODE, violations } from './frames.js';
 import type { FuzzedServer } from './fuzzed-server.js';
 import { anyMessage, authMessage, type World } from './messages.js';
+import { Patience } from './patience.js';
 import { ProtocolModel, wrongWithAnswer, wrongWithEvent, type Expected, type TextMessage } from './protocol-model.js';
 import { handshake, RawWebSocket } from './raw-web-socket.js';
 import type { Tally } from './tally.js';
 
-/** Longer than this without what is due is silence. */
-const SILENCE_MS = 60_000;
 /** A message longer than this is not sent byte by byte: the server takes 256 pieces of one, no more. */
 const MAX_BYTEWISE = 250;
 
@@ -25,7 +24,7 @@ interface Due {
 
 export interface ConnectionOptions {
   server: FuzzedServer;
-  dice: Dice;
+  dice: FuzzDice;
   world: World;
   tally: Tally;
   /** A ticket that is good, and is used in the URL. */
@@ -44,8 +43,7 @@ export class FuzzConnection {
   /** Codes one of which must close the connection; before that, answers may be missing. */
   private closeCodes: readonly number[] | undefined;
   private replayed: number | undefined;
-  private isGone = false;
-  private wake: () => void = () => undefined;
+  private readonly patience = new Patience();
 
   private constructor(private readonly options: ConnectionOptions) {
     const { server, world, dice } = options;
@@ -76,9 +74,9 @@ export class FuzzConnection {
 
   private async run(): Promise<void> {
     const { dice, ticket } = this.options;
-    const path = ticket === undefined ? dice.pick(['/ws', '/ws?', '/ws?x=1&x=2', '/ws#a']) : `/ws?ticket=${ticket}`;
+    const path = ticket === undefined ? dice.oneOf(['/ws', '/ws?', '/ws?x=1&x=2', '/ws#a']) : `/ws?ticket=${ticket}`;
     const open = Buffer.from(
-      handshake(path, dice.pick(['', 'Origin: null\r\n', 'Sec-WebSocket-Extensions: permessage-deflate\r\n'])),
+      handshake(path, dice.oneOf(['', 'Origin: null\r\n', 'Sec-WebSocket-Extensions: permessage-deflate\r\n'])),
     );
     if (ticket !== undefined) {
       this.due.push({ expected: this.model.authenticate(), sent: { kind: 'ticket in the URL', text: '' } });
@@ -87,7 +85,7 @@ export class FuzzConnection {
     }
     const isTiny = dice.chance(0.05);
     const bursts = isTiny ? 1 : dice.between(1, 3);
-    for (let n = 0; n < bursts && !this.isGone; n += 1) {
+    for (let n = 0; n < bursts && !this.patience.isOver; n += 1) {
       const frames: Buffer[] = n === 0 && ticket === undefined ? [open] : [];
       if (n === 0 && ticket === undefined && dice.chance(0.85))
         frames.push(this.text(authMessage(dice, this.options.world)));
@@ -166,7 +164,7 @@ export class FuzzConnection {
       [1, 'finish'],
     ] satisfies Weighted<Ending>[]);
     if (ending === 'violation') {
-      const kind = dice.pick(Object.keys(violations));
+      const kind = dice.oneOf(Object.keys(violations));
       const { bytes, codes, pings = [] } = (violations[kind] as (typeof violations)[string])(dice);
       this.note(kind);
       this.closeCodes = codes;
@@ -174,7 +172,7 @@ export class FuzzConnection {
       // What follows is not looked at any more.
       await this.send([...frames, bytes, ...(dice.chance(0.3) ? [dice.bytes(50)] : [])], true);
     } else if (ending === 'close') {
-      const code = dice.pick([...CLIENT_CODES, undefined]);
+      const code = dice.oneOf([...CLIENT_CODES, undefined]);
       this.note('close frame');
       this.closeCodes = [code ?? 1005];
       const payload = code === undefined ? Buffer.alloc(0) : closePayload(code, dice.text(40));
@@ -188,7 +186,7 @@ export class FuzzConnection {
       if (ending === 'finish') this.client.finish();
       else this.client.cut(ending === 'reset');
     }
-    await this.until(() => this.isGone, `the end after ${this.history.at(-1)}`);
+    await this.until(() => this.patience.isOver, `the end after ${this.history.at(-1)}`);
     tally.count('also', isHasty ? 'ended in haste' : 'ended in turn');
   }
 
@@ -224,7 +222,7 @@ export class FuzzConnection {
     }
     this.replayed = this.due[0]?.expected.type === 'replayed' ? 0 : undefined;
     tally.count('came', answer['type'] === 'auth' ? `auth ${String(answer['ok'])}` : next.expected.type);
-    this.wake();
+    this.patience.look();
   }
 
   private onEvent(message: Record<string, unknown>): void {
@@ -238,7 +236,7 @@ export class FuzzConnection {
     const due = this.duePongs.shift();
     if (!due?.equals(payload)) return this.fail(`a pong of ${payload.toString('hex')}, not ${due?.toString('hex')}`);
     this.options.tally.count('came', 'pong frame');
-    this.wake();
+    this.patience.look();
   }
 
   private onClose(code: number): void {
@@ -254,12 +252,11 @@ export class FuzzConnection {
   }
 
   private onEnd(answer: string | undefined): void {
-    if (this.isGone) return;
+    if (this.patience.isOver) return;
     if (answer !== undefined && this.closeCodes?.length !== 0) this.fail(`no handshake, but ${answer.slice(0, 500)}`);
     else if (!this.closeCodes) this.fail('cut off for nothing');
     else if (this.closeCodes.length > 0) this.fail(`cut off, not closed with ${this.closeCodes.join(' or ')}`);
-    this.isGone = true;
-    this.wake();
+    this.patience.end();
   }
 
   private note(kind: string): void {
@@ -273,25 +270,14 @@ export class FuzzConnection {
   }
 
   private async until(isSo: () => boolean, what: string): Promise<void> {
-    const deadline = Date.now() + SILENCE_MS;
-    while (!isSo() && !this.isGone) {
-      let timer: NodeJS.Timeout | undefined;
-      await new Promise<void>((resolve) => {
-        this.wake = resolve;
-        timer = setTimeout(resolve, deadline - Date.now());
-      });
-      clearTimeout(timer);
-      if (Date.now() < deadline || isSo()) continue;
-      this.fail(`silence: ${what} did not come; due ${JSON.stringify(this.due[0])?.slice(0, 500)}`);
-      return this.client.cut(false);
-    }
+    if (await this.patience.until(isSo)) return;
+    this.fail(`silence: ${what} did not come; due ${JSON.stringify(this.due[0])?.slice(0, 500)}`);
   }
 
   private fail(what: string): void {
-    if (this.isGone) return;
+    if (this.patience.isOver) return;
     this.options.tally.fail(`${what}\n  after: ${this.history.slice(-20).join(', ')}`);
-    this.isGone = true;
+    this.patience.end();
     this.client.cut(false);
-    this.wake();
   }
 }

@@ -1,18 +1,16 @@
 import { connect, type Socket } from 'node:net';
-import type { Dice } from './dice.js';
+import type { FuzzDice } from './dice.js';
 import type { FuzzedServer } from './fuzzed-server.js';
 import { HttpReader, isStream, wrongWithError, wrongWithStream, type HttpAnswer } from './http-answers.js';
 import { anyRequest } from './odd-requests.js';
 import type { OddRequest } from './stream-requests.js';
 import type { World } from './messages.js';
+import { Patience } from './patience.js';
 import type { Tally } from './tally.js';
-
-/** Longer than this without what is due is silence. */
-const SILENCE_MS = 60_000;
 
 interface HttpOptions {
   server: FuzzedServer;
-  dice: Dice;
+  dice: FuzzDice;
   world: World;
   tally: Tally;
   /** The server counts requests and streams, and may refuse any of them for that. */
@@ -31,8 +29,7 @@ export class HttpConnection {
   private isStreaming = false;
   /** The server has said that it answers nothing more here. */
   private isClosing = false;
-  private isGone = false;
-  private wake: () => void = () => undefined;
+  private readonly patience = new Patience();
 
   private constructor(private readonly options: HttpOptions) {
     this.reader = new HttpReader({
@@ -54,7 +51,7 @@ export class HttpConnection {
     try {
       await connection.run();
     } finally {
-      connection.isGone = true;
+      connection.patience.end();
       connection.socket.destroy();
     }
   }
@@ -62,9 +59,9 @@ export class HttpConnection {
   private async run(): Promise<void> {
     const { dice, world, tally } = this.options;
     this.isPipelined = dice.chance(0.3);
-    const count = dice.pick([1, 1, 2, 4]);
+    const count = dice.oneOf([1, 1, 2, 4]);
     const waiting: Buffer[] = [];
-    for (let n = 0; n < count && !this.isGone && !this.isStreaming && !this.isClosing; n += 1) {
+    for (let n = 0; n < count && !this.patience.isOver && !this.isStreaming && !this.isClosing; n += 1) {
       const request = anyRequest(dice, world);
       this.due.push(request);
       this.sent.push(request);
@@ -80,7 +77,7 @@ export class HttpConnection {
       await this.until(() => this.due.length === 0 || this.isStreaming);
       if (request.isLast) break;
     }
-    if (!this.isGone && dice.chance(0.3)) {
+    if (!this.patience.isOver && dice.chance(0.3)) {
       this.socket.end();
       await this.until(() => false);
     } else this.leave(dice.chance(0.3));
@@ -99,7 +96,7 @@ export class HttpConnection {
   }
 
   private onData(text: string): void {
-    if (this.isGone) return;
+    if (this.patience.isOver) return;
     const leak = this.options.server.leakIn(text);
     if (leak === undefined) this.reader.read(text);
     else this.fail(`${leak}: ${text.slice(0, 1000)}`);
@@ -129,7 +126,7 @@ export class HttpConnection {
     this.isClosing = answer.headers.get('connection')?.toLowerCase() === 'close';
     if (isRefusal || this.isClosing) this.due.length = 0;
     else this.due.shift();
-    this.wake();
+    this.patience.look();
   }
 
   /** A HEAD's answer has no body; a refusal of what was sent right behind it has one. */
@@ -144,11 +141,11 @@ export class HttpConnection {
     if (wrong !== undefined) return this.fail(`${wrong} in a stream`);
     if (!this.isStreaming) this.options.tally.count('came', 'stream');
     this.isStreaming = true;
-    this.wake();
+    this.patience.look();
   }
 
   private onClose(): void {
-    if (this.isGone) return;
+    if (this.patience.isOver) return;
     const { leftover } = this.reader;
     // One that breaks off what was sent right before it takes the others' answers with it.
     const isBrokenOff = this.isPipelined && this.sent.length > 1 && this.due.at(-1)?.isLast;
@@ -159,32 +156,21 @@ export class HttpConnection {
     if (leftover !== '') this.fail(`broke off in the middle of an answer: ${leftover.slice(0, 500)}`);
     else if (!mayClose) this.fail('closed without an answer');
     else if (this.due.length > 0 && !this.isStreaming) this.options.tally.count('came', 'closed');
-    this.isGone = true;
-    this.wake();
+    this.patience.end();
   }
 
   private leave(withReset: boolean): void {
-    this.isGone = true;
+    this.patience.end();
     if (withReset) this.socket.resetAndDestroy();
     else this.socket.destroy();
-    this.wake();
   }
 
   private async until(isSo: () => boolean): Promise<void> {
-    const deadline = Date.now() + SILENCE_MS;
-    while (!isSo() && !this.isGone) {
-      let timer: NodeJS.Timeout | undefined;
-      await new Promise<void>((resolve) => {
-        this.wake = resolve;
-        timer = setTimeout(resolve, deadline - Date.now());
-      });
-      clearTimeout(timer);
-      if (Date.now() >= deadline && !isSo()) this.fail('silence');
-    }
+    if (!(await this.patience.until(isSo))) this.fail('silence');
   }
 
   private fail(what: string): void {
-    if (this.isGone) return;
+    if (this.patience.isOver) return;
     const requests = this.sent.map(
       ({ kind, bytes }) => `${kind}: ${JSON.stringify(bytes.toString('latin1').slice(0, 600))}`,
     );

@@ -1,4 +1,4 @@
-import type { Dice, Weighted } from './dice.js';
+import type { FuzzDice, Weighted } from './dice.js';
 import { MAX_MESSAGE_BYTES } from './frames.js';
 import { SECRET_MARK, type Credentials } from './fuzzed-server.js';
 import { VALID_FILTERS, type TextMessage } from './protocol-model.js';
@@ -10,7 +10,7 @@ export interface World {
   cursors: readonly string[];
 }
 
-type Make = (dice: Dice, world: World) => object;
+type Make = (dice: FuzzDice, world: World) => object;
 
 const INVALID_FILTERS = [
   'login',
@@ -51,33 +51,33 @@ const ODD_VALUES: readonly unknown[] = [
   '\u0000',
 ];
 
-function requestId(dice: Dice): object {
+function requestId(dice: FuzzDice): object {
   return dice.weighted<() => object>([
     [5, () => ({})],
     [3, () => ({ requestId: `r-${dice.between(0, 1e9)}` })],
     [1, () => ({ requestId: dice.text(40) })],
     [0.3, () => ({ requestId: 'x'.repeat(dice.between(126, 130)) })],
-    [0.3, () => ({ requestId: dice.pick(['😀'.repeat(64), '😀'.repeat(65), '\udfff', '']) })],
-    [0.3, () => ({ requestId: dice.pick(ODD_VALUES) })],
+    [0.3, () => ({ requestId: dice.oneOf(['😀'.repeat(64), '😀'.repeat(65), '\udfff', '']) })],
+    [0.3, () => ({ requestId: dice.oneOf(ODD_VALUES) })],
   ])();
 }
 
 /** A secret that never was one. */
-function madeUp(dice: Dice): string {
+function madeUp(dice: FuzzDice): string {
   const secret = `${SECRET_MARK}-${dice.between(0, 1e9)}`;
-  return dice.pick([secret, `oapi_${secret}`, `${secret}.${secret}.${secret}`, secret.repeat(200), `\u0000${secret}`]);
+  return dice.oneOf([secret, `oapi_${secret}`, `${secret}.${secret}.${secret}`, secret.repeat(200), `\u0000${secret}`]);
 }
 
-function validAuth(dice: Dice, { credentials }: World): object {
-  return dice.chance(0.6) ? { token: dice.pick(credentials.tokens) } : { apiKey: credentials.apiKey };
+function validAuth(dice: FuzzDice, { credentials }: World): object {
+  return dice.chance(0.6) ? { token: dice.oneOf(credentials.tokens) } : { apiKey: credentials.apiKey };
 }
 
-function refusedAuth(dice: Dice, { credentials }: World): object {
+function refusedAuth(dice: FuzzDice, { credentials }: World): object {
   const { useless, apiKeyWithoutScope, stranger, tokens, apiKey } = credentials;
-  return dice.pick<() => object>([
-    () => ({ token: dice.pick(useless) }),
-    () => ({ apiKey: dice.pick([...useless, ...tokens]) }),
-    () => ({ ticket: dice.pick([...useless, apiKey, madeUp(dice)]) }),
+  return dice.oneOf<() => object>([
+    () => ({ token: dice.oneOf(useless) }),
+    () => ({ apiKey: dice.oneOf([...useless, ...tokens]) }),
+    () => ({ ticket: dice.oneOf([...useless, apiKey, madeUp(dice)]) }),
     () => ({ apiKey: apiKeyWithoutScope }),
     () => ({ token: stranger.token }),
     () => ({ token: madeUp(dice) }),
@@ -85,14 +85,14 @@ function refusedAuth(dice: Dice, { credentials }: World): object {
   ])();
 }
 
-function filters(dice: Dice): unknown[] {
-  const list: unknown[] = Array.from({ length: dice.between(1, 4) }, () => dice.pick(VALID_FILTERS));
-  if (dice.chance(0.1)) list.push(dice.pick(INVALID_FILTERS));
-  if (dice.chance(0.03)) list.push(dice.pick(ODD_VALUES));
+function filters(dice: FuzzDice): unknown[] {
+  const list: unknown[] = Array.from({ length: dice.between(1, 4) }, () => dice.oneOf(VALID_FILTERS));
+  if (dice.chance(0.1)) list.push(dice.oneOf(INVALID_FILTERS));
+  if (dice.chance(0.03)) list.push(dice.oneOf(ODD_VALUES));
   return list;
 }
 
-function cursor(dice: Dice, { cursors }: World): unknown {
+function cursor(dice: FuzzDice, { cursors }: World): unknown {
   const known = cursors.at(-dice.between(1, Math.min(5, cursors.length))) ?? '';
   return dice.weighted<unknown>([
     [8, known],
@@ -102,7 +102,7 @@ function cursor(dice: Dice, { cursors }: World): unknown {
     [1, 'evt-00000000-0000-7000-8000-000000000000'],
     [1, `evt-${'f'.repeat(8)}-ffff-7fff-bfff-ffffffffffff`],
     [1, dice.text(30)],
-    [1, dice.pick(ODD_VALUES)],
+    [1, dice.oneOf(ODD_VALUES)],
   ]);
 }
 
@@ -129,7 +129,7 @@ const wellFormed: readonly Weighted<[kind: string, make: Make]>[] = [
     [
       'unknown type',
       (dice) => ({
-        type: dice.pick([...ODD_VALUES, 'dance', '*', 'PING', 'ping ', 'event', 'error', 'pong', dice.text(50)]),
+        type: dice.oneOf([...ODD_VALUES, 'dance', '*', 'PING', 'ping ', 'event', 'error', 'pong', dice.text(50)]),
         ...requestId(dice),
       }),
     ],
@@ -137,24 +137,24 @@ const wellFormed: readonly Weighted<[kind: string, make: Make]>[] = [
 ];
 
 /** Makes a message that is right, or of a type nobody knows. */
-function decent(dice: Dice, world: World): [kind: string, message: object] {
+function decent(dice: FuzzDice, world: World): [kind: string, message: object] {
   const [kind, make] = dice.weighted(wellFormed);
   return [kind, make(dice, world)];
 }
 
 /** Makes one thing wrong, or odd, about a message. */
-function mutate(dice: Dice, message: Record<string, unknown>): [kind: string, text: string] {
-  const field = dice.pick(Object.keys(message));
+function mutate(dice: FuzzDice, message: Record<string, unknown>): [kind: string, text: string] {
+  const field = dice.oneOf(Object.keys(message));
   const json = (changed: object) => JSON.stringify(changed);
-  return dice.pick<() => [string, string]>([
+  return dice.oneOf<() => [string, string]>([
     () => {
       const { [field]: _, ...others } = message;
       return ['missing field', json(others)];
     },
-    () => ['odd value', json({ ...message, [field]: dice.pick(ODD_VALUES) })],
-    () => ['secret of the wrong shape', json({ ...message, token: dice.pick([[madeUp(dice)], { a: madeUp(dice) }]) })],
+    () => ['odd value', json({ ...message, [field]: dice.oneOf(ODD_VALUES) })],
+    () => ['secret of the wrong shape', json({ ...message, token: dice.oneOf([[madeUp(dice)], { a: madeUp(dice) }]) })],
     () => ['two secrets', json({ type: 'auth', token: madeUp(dice), apiKey: madeUp(dice) })],
-    () => ['extra field', json({ ...message, [dice.text(10) || 'x']: dice.pick(ODD_VALUES) })],
+    () => ['extra field', json({ ...message, [dice.text(10) || 'x']: dice.oneOf(ODD_VALUES) })],
     () => ['prototype', `{"__proto__":{"type":"ping","requestId":"x"},"constructor":{},${json(message).slice(1)}`],
     () => ['number beyond double', `{"n":1e999,"m":-${'9'.repeat(400)},${json(message).slice(1)}`],
     () => ['number for a requestId', json({ ...message, requestId: '#' }).replace('"#"', '1e999')],
@@ -171,15 +171,15 @@ const repeatKey = (message: object): string => {
 };
 
 /** Nests as deep as there is room for. */
-function deep(dice: Dice): string {
-  const [open, close] = dice.pick([
+function deep(dice: FuzzDice): string {
+  const [open, close] = dice.oneOf([
     ['[', ']'],
     ['{"a":', '}'],
   ] as const);
   const most = Math.floor((MAX_MESSAGE_BYTES - 40) / (open.length + close.length));
-  const depth = dice.pick([most, Math.floor(most / 2), 100]);
+  const depth = dice.oneOf([most, Math.floor(most / 2), 100]);
   const nest = `${open.repeat(depth)}${open === '[' ? '' : '1'}${close.repeat(depth)}`;
-  return dice.pick([
+  return dice.oneOf([
     nest,
     `{"type":"ping","deep":${nest}}`,
     `{"type":"subscribe","events":${nest}}`,
@@ -189,28 +189,28 @@ function deep(dice: Dice): string {
 
 const fill = (text: string): string => text.replace('#', 'z'.repeat(MAX_MESSAGE_BYTES - Buffer.byteLength(text) + 1));
 
-const hostile: readonly Weighted<[kind: string, make: (dice: Dice) => string]>[] = [
+const hostile: readonly Weighted<[kind: string, make: (dice: FuzzDice) => string]>[] = [
   [1, ['deep nesting', deep]],
   [
     1,
     [
       'huge array',
       (dice) => {
-        const item = dice.pick(['"*"', '1', '[]', '"login.*"', 'null']);
+        const item = dice.oneOf(['"*"', '1', '[]', '"login.*"', 'null']);
         const most = Math.floor((MAX_MESSAGE_BYTES - 40) / (item.length + 1));
-        const items = Array.from({ length: dice.pick([most, 1000, 1001, 65]) }, () => item).slice(0, most);
-        return `{"type":"${dice.pick(['subscribe', 'unsubscribe', 'ping'])}","events":[${items.join(',')}]}`;
+        const items = Array.from({ length: dice.oneOf([most, 1000, 1001, 65]) }, () => item).slice(0, most);
+        return `{"type":"${dice.oneOf(['subscribe', 'unsubscribe', 'ping'])}","events":[${items.join(',')}]}`;
       },
     ],
   ],
-  [0.5, ['as large as can be', (dice) => fill(dice.pick(['{"type":"ping","x":"#"}', '{"type":"#"}', '"#"', '#']))]],
+  [0.5, ['as large as can be', (dice) => fill(dice.oneOf(['{"type":"ping","x":"#"}', '{"type":"#"}', '"#"', '#']))]],
   [0.5, ['many keys', () => `{${Array.from({ length: 1200 }, (_, n) => `"k${n}":${n}`).join(',')},"type":"ping"}`]],
   [
     4,
     [
       'not JSON',
       (dice) =>
-        dice.pick([
+        dice.oneOf([
           '',
           ' ',
           '\n',
@@ -234,14 +234,14 @@ const hostile: readonly Weighted<[kind: string, make: (dice: Dice) => string]>[]
     2,
     [
       'JSON but no object',
-      (dice) => dice.pick(['null', '[]', '[{"type":"ping"}]', '"ping"', '0', 'true', '-0', '1e999', '{}']),
+      (dice) => dice.oneOf(['null', '[]', '[{"type":"ping"}]', '"ping"', '0', 'true', '-0', '1e999', '{}']),
     ],
   ],
   [1, ['odd text', (dice) => dice.text(200)]],
 ];
 
 /** Makes a message of any sort. */
-export function anyMessage(dice: Dice, world: World): TextMessage {
+export function anyMessage(dice: FuzzDice, world: World): TextMessage {
   const dig = dice.between(0, 99);
   if (dig < 70) {
     const [kind, message] = decent(dice, world);
@@ -262,6 +262,6 @@ export function anyMessage(dice: Dice, world: World): TextMessage {
 }
 
 /** Makes a message that authenticates. */
-export function authMessage(dice: Dice, world: World): TextMessage {
+export function authMessage(dice: FuzzDice, world: World): TextMessage {
   return { kind: 'auth', text: JSON.stringify({ type: 'auth', ...validAuth(dice, world) }) };
 }

@@ -1,15 +1,15 @@
-import type { Dice } from './dice.js';
+import type { FuzzDice } from './dice.js';
 import type { World } from './messages.js';
 import { handshake } from './raw-web-socket.js';
 import { assemble, decoration, madeUp, plain, STREAM, streamRequest, type OddRequest } from './stream-requests.js';
 
-type MakeRequest = (dice: Dice, world: World) => Partial<OddRequest> & Pick<OddRequest, 'bytes' | 'statuses'>;
+type MakeRequest = (dice: FuzzDice, world: World) => Partial<OddRequest> & Pick<OddRequest, 'bytes' | 'statuses'>;
 
 const bearer = ({ credentials }: World): string => `Authorization: Bearer ${credentials.tokens[0]}`;
 
 const odd: Record<string, MakeRequest> = {
   'another method': (dice) => {
-    const method = dice.pick([
+    const method = dice.oneOf([
       'POST',
       'PUT',
       'DELETE',
@@ -25,20 +25,20 @@ const odd: Record<string, MakeRequest> = {
     return { bytes: assemble(`${method} ${STREAM} HTTP/1.1`, ['Host: x', ...headers], body), statuses: [400, 404] };
   },
   options: (dice) => ({
-    bytes: assemble(`OPTIONS ${dice.pick([STREAM, '*'])} HTTP/1.1`, [
+    bytes: assemble(`OPTIONS ${dice.oneOf([STREAM, '*'])} HTTP/1.1`, [
       'Host: x',
-      ...dice.pick([[], ['Origin: http://a', 'Access-Control-Request-Method: GET']]),
+      ...dice.oneOf([[], ['Origin: http://a', 'Access-Control-Request-Method: GET']]),
     ]),
     statuses: [204, 404],
   }),
   'no method at all': (dice) => ({
-    bytes: assemble(`${dice.pick(['FOO', 'get', 'GETT', 'PRI', ''])} ${STREAM} HTTP/1.1`, ['Host: x']),
+    bytes: assemble(`${dice.oneOf(['FOO', 'get', 'GETT', 'PRI', ''])} ${STREAM} HTTP/1.1`, ['Host: x']),
     statuses: [400],
     isLast: true,
   }),
   'no target at all': (dice) => ({
     bytes: assemble(
-      `GET ${dice.pick(['/\u00e9', '/a b', '/\u0000', '/\t', '', 'api/v1/events/stream', '[::1]'])} HTTP/1.1`,
+      `GET ${dice.oneOf(['/\u00e9', '/a b', '/\u0000', '/\t', '', 'api/v1/events/stream', '[::1]'])} HTTP/1.1`,
       ['Host: x'],
     ),
     statuses: [400],
@@ -52,7 +52,7 @@ const odd: Record<string, MakeRequest> = {
   }),
   'another path': (dice, world) => ({
     bytes: assemble(
-      `GET ${dice.pick([
+      `GET ${dice.oneOf([
         `${STREAM}/`,
         `${STREAM}//`,
         `/${STREAM}`,
@@ -81,7 +81,7 @@ const odd: Record<string, MakeRequest> = {
   }),
   'another version': (dice) => ({
     bytes: assemble(
-      `GET ${STREAM}${dice.pick(['', ' HTTP/2.0', ' HTTP/0.9', ' HTTP/1.2', ' HTTP/11', ' HTTP/1', ' FTP/1.1', ' HTTP/1.1 x'])}`,
+      `GET ${STREAM}${dice.oneOf(['', ' HTTP/2.0', ' HTTP/0.9', ' HTTP/1.2', ' HTTP/11', ' HTTP/1', ' FTP/1.1', ' HTTP/1.1 x'])}`,
       [],
     ),
     statuses: [400, 401],
@@ -91,7 +91,7 @@ const odd: Record<string, MakeRequest> = {
   'bad head': (dice) => ({
     bytes: assemble(`GET ${STREAM} HTTP/1.1`, [
       'Host: x',
-      dice.pick([
+      dice.oneOf([
         'no colon',
         ': no name',
         'a b: c',
@@ -109,18 +109,18 @@ const odd: Record<string, MakeRequest> = {
     isLast: true,
   }),
   'huge head': (dice) => ({
-    bytes: assemble(`GET ${STREAM}${dice.pick(['', `?token=${madeUp(dice).repeat(2000)}`])} HTTP/1.1`, [
+    bytes: assemble(`GET ${STREAM}${dice.oneOf(['', `?token=${madeUp(dice).repeat(2000)}`])} HTTP/1.1`, [
       'Host: x',
-      `X: ${'z'.repeat(dice.pick([17_000, 70_000]))}`,
+      `X: ${'z'.repeat(dice.oneOf([17_000, 70_000]))}`,
     ]),
     statuses: [400],
     isLast: true,
   }),
   'bad chunks': (dice, world) => ({
     bytes: assemble(
-      `${dice.pick(['GET', 'POST'])} ${STREAM} HTTP/1.1`,
+      `${dice.oneOf(['GET', 'POST'])} ${STREAM} HTTP/1.1`,
       ['Host: x', 'Transfer-Encoding: chunked', ...(dice.chance(0.5) ? [bearer(world)] : [])],
-      dice.pick(['zz\r\nhello\r\n', '5\r\nhelloooo', '-1\r\n', 'fffffffffffffffff\r\n']),
+      dice.oneOf(['zz\r\nhello\r\n', '5\r\nhelloooo', '-1\r\n', 'fffffffffffffffff\r\n']),
     ),
     // The request is answered before its body is read, and what has begun to be answered can only be cut off.
     statuses: [200, 400, 401, 404],
@@ -137,8 +137,8 @@ const odd: Record<string, MakeRequest> = {
     maySilentlyClose: true,
   }),
   'garbage instead of a request': (dice) => ({
-    bytes: dice.pick([
-      () => Buffer.concat([Buffer.from([dice.pick([0, 1, 0x16, 0x80, 0xff])]), dice.bytes(dice.between(1, 200))]),
+    bytes: dice.oneOf([
+      () => Buffer.concat([Buffer.from([dice.oneOf([0, 1, 0x16, 0x80, 0xff])]), dice.bytes(dice.between(1, 200))]),
       () => Buffer.from('hello there\r\n\r\n'),
       () => Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
       () => Buffer.from('160301020001000100fc0303', 'hex'),
@@ -151,7 +151,7 @@ const odd: Record<string, MakeRequest> = {
     bytes: assemble(`GET ${STREAM} HTTP/1.1`, [
       'Host: x',
       'Connection: Upgrade',
-      `Upgrade: ${dice.pick(['websocket', 'h2c', 'x', 'TLS/1.0, HTTP/1.1'])}`,
+      `Upgrade: ${dice.oneOf(['websocket', 'h2c', 'x', 'TLS/1.0, HTTP/1.1'])}`,
       ...(dice.chance(0.5) ? [bearer(world)] : []),
     ]),
     statuses: [200, 401, 404],
@@ -159,14 +159,14 @@ const odd: Record<string, MakeRequest> = {
   }),
   '/ws without an upgrade': (dice) => ({
     bytes: assemble(
-      `${dice.pick(['GET', 'POST', 'PUT'])} /ws${dice.pick(['', '?ticket=x', '/', '?token=y'])} HTTP/1.1`,
+      `${dice.oneOf(['GET', 'POST', 'PUT'])} /ws${dice.oneOf(['', '?ticket=x', '/', '?token=y'])} HTTP/1.1`,
       ['Host: x'],
     ),
     statuses: [404],
   }),
   'an odd handshake': (dice) => {
-    const decent = handshake(dice.pick(['/ws', '/ws?token=x', `/ws?ticket=${madeUp(dice)}`]));
-    const [from, to] = dice.pick([
+    const decent = handshake(dice.oneOf(['/ws', '/ws?token=x', `/ws?ticket=${madeUp(dice)}`]));
+    const [from, to] = dice.oneOf([
       ['Sec-WebSocket-Version: 13', 'Sec-WebSocket-Version: 99'],
       ['Sec-WebSocket-Version: 13\r\n', ''],
       ['dGhlIHNhbXBsZSBub25jZQ==', 'short'],
@@ -181,7 +181,7 @@ const odd: Record<string, MakeRequest> = {
     return { bytes: Buffer.from(decent.replace(from, to)), statuses: [400, 404], isLast: true };
   },
   'half a request': (dice) => {
-    const whole = dice.pick([handshake(), `GET ${STREAM} HTTP/1.1\r\nHost: x\r\n\r\n`]);
+    const whole = dice.oneOf([handshake(), `GET ${STREAM} HTTP/1.1\r\nHost: x\r\n\r\n`]);
     return {
       bytes: Buffer.from(whole.slice(0, dice.between(1, whole.length - 3))),
       statuses: [400],
@@ -192,12 +192,12 @@ const odd: Record<string, MakeRequest> = {
 };
 
 /** Makes a request of any sort. */
-export function anyRequest(dice: Dice, world: World): OddRequest {
+export function anyRequest(dice: FuzzDice, world: World): OddRequest {
   return dice.chance(0.6) ? streamRequest(dice, world) : oddRequest(dice, world);
 }
 
 /** Makes a request that is no decent one for the stream. */
-function oddRequest(dice: Dice, world: World): OddRequest {
-  const kind = dice.pick(Object.keys(odd));
+function oddRequest(dice: FuzzDice, world: World): OddRequest {
+  const kind = dice.oneOf(Object.keys(odd));
   return { ...plain, kind, ...(odd[kind] as MakeRequest)(dice, world) };
 }

@@ -1,4 +1,4 @@
-import type { Dice, Weighted } from './dice.js';
+import type { FuzzDice, Weighted } from './dice.js';
 import { SECRET_MARK } from './fuzzed-server.js';
 import type { World } from './messages.js';
 import { VALID_FILTERS } from './protocol-model.js';
@@ -27,14 +27,14 @@ interface Part {
 }
 
 /** A secret that never was one. */
-export const madeUp = (dice: Dice): string => `${SECRET_MARK}-${dice.between(0, 1e9)}`;
-const oddBytes = (dice: Dice): string =>
-  dice.pick(['\u0080\u00ff', '\u00c3\u0028', '"', "'", '\t', '\\', '<script>', '%', 'a\u00e9']);
+export const madeUp = (dice: FuzzDice): string => `${SECRET_MARK}-${dice.between(0, 1e9)}`;
+const oddBytes = (dice: FuzzDice): string =>
+  dice.oneOf(['\u0080\u00ff', '\u00c3\u0028', '"', "'", '\t', '\\', '<script>', '%', 'a\u00e9']);
 
-function who(dice: Dice, { credentials }: World): Part {
+function who(dice: FuzzDice, { credentials }: World): Part {
   const { tokens, apiKey, apiKeyWithoutScope, useless } = credentials;
-  const token = dice.pick(tokens);
-  const bad = dice.pick([...useless, madeUp(dice)]);
+  const token = dice.oneOf(tokens);
+  const bad = dice.oneOf([...useless, madeUp(dice)]);
   return dice.weighted<Part>([
     [6, { headers: [`Authorization: Bearer ${token}`], status: 200 }],
     [3, { headers: [`X-API-Key: ${apiKey}`], status: 200 }],
@@ -49,7 +49,7 @@ function who(dice: Dice, { credentials }: World): Part {
       1,
       {
         headers: [
-          `Authorization: ${dice.pick(['', 'Bearer', 'Bearer ', 'Basic YTpi', `Bearer ${token} x`, token, `Digest ${oddBytes(dice)}`])}`,
+          `Authorization: ${dice.oneOf(['', 'Bearer', 'Bearer ', 'Basic YTpi', `Bearer ${token} x`, token, `Digest ${oddBytes(dice)}`])}`,
         ],
         status: 401,
       },
@@ -61,7 +61,7 @@ function who(dice: Dice, { credentials }: World): Part {
       1,
       {
         query: [
-          dice.pick([
+          dice.oneOf([
             'token=',
             'token',
             'token=%00',
@@ -79,8 +79,8 @@ function who(dice: Dice, { credentials }: World): Part {
   ]);
 }
 
-function filters(dice: Dice): Part {
-  const valid = dice.pick(VALID_FILTERS);
+function filters(dice: FuzzDice): Part {
+  const valid = dice.oneOf(VALID_FILTERS);
   return dice.weighted<Part>([
     [5, { status: 200 }],
     [4, { query: [`events=${valid}`], status: 200 }],
@@ -94,7 +94,7 @@ function filters(dice: Dice): Part {
       1,
       {
         query: [
-          `events=${dice.pick(['', ',', '%', '%zz', '%00', '%ff', 'nope', `${valid},`, 'a'.repeat(5000), '*,'.repeat(1000), '%F0%9F%98%80', '[]', '{"a":1}', '__proto__', '../..'])}`,
+          `events=${dice.oneOf(['', ',', '%', '%zz', '%00', '%ff', 'nope', `${valid},`, 'a'.repeat(5000), '*,'.repeat(1000), '%F0%9F%98%80', '[]', '{"a":1}', '__proto__', '../..'])}`,
         ],
         status: 422,
       },
@@ -102,9 +102,9 @@ function filters(dice: Dice): Part {
   ]);
 }
 
-function cursor(dice: Dice, { cursors }: World): Part {
+function cursor(dice: FuzzDice, { cursors }: World): Part {
   const known = cursors.at(-dice.between(1, Math.min(3, cursors.length))) ?? '';
-  const odd = dice.pick([
+  const odd = dice.oneOf([
     known.toUpperCase(),
     known.slice(4),
     'evt-',
@@ -127,22 +127,25 @@ function cursor(dice: Dice, { cursors }: World): Part {
     [1, { headers: [`Last-Event-ID: ${known}`, `Last-Event-ID: ${known}`], status: 422 }],
     [1, { query: [`lastEventId=${encodeURIComponent(odd)}`], status: 422 }],
     [1, { query: [`lastEventId=${known}`, `lastEventId=${known}`], status: 422 }],
-    [1, { query: [`lastEventId=${dice.pick(['%', '%zz', '%00', '%ff', '+', 'a%0d%0aSet-Cookie:x=1'])}`], status: 422 }],
+    [
+      1,
+      { query: [`lastEventId=${dice.oneOf(['%', '%zz', '%00', '%ff', '+', 'a%0d%0aSet-Cookie:x=1'])}`], status: 422 },
+    ],
   ]);
 }
 
 /** Headers and bodies that change nothing. */
-export function decoration(dice: Dice): { headers: string[]; body: string } {
+export function decoration(dice: FuzzDice): { headers: string[]; body: string } {
   const headers: string[] = [];
   const body = dice.weighted<() => string>([
     [8, () => ''],
     [
       1,
       () => {
-        const text = dice.pick(['hello', '{', '{"a":1}', 'x'.repeat(3000)]);
+        const text = dice.oneOf(['hello', '{', '{"a":1}', 'x'.repeat(3000)]);
         headers.push(
           `Content-Length: ${text.length}`,
-          `Content-Type: ${dice.pick(['application/json', 'text/plain', 'x'])}`,
+          `Content-Type: ${dice.oneOf(['application/json', 'text/plain', 'x'])}`,
         );
         return text;
       },
@@ -155,13 +158,13 @@ export function decoration(dice: Dice): { headers: string[]; body: string } {
       },
     ],
   ])();
-  for (let n = dice.pick([0, 0, 1, 2]); n > 0; n -= 1) {
+  for (let n = dice.oneOf([0, 0, 1, 2]); n > 0; n -= 1) {
     headers.push(
-      ...dice.pick([
+      ...dice.oneOf([
         ['Accept: text/event-stream'],
         ['Accept: text/html;q=0, */*', 'Accept-Encoding: gzip, br'],
         [`Accept: ${oddBytes(dice)}`],
-        [`X-Request-Id: ${dice.pick(['a b', 'x'.repeat(300), '<b>', oddBytes(dice), 'good-1', ''])}`],
+        [`X-Request-Id: ${dice.oneOf(['a b', 'x'.repeat(300), '<b>', oddBytes(dice), 'good-1', ''])}`],
         ['X-Request-Id: a', 'X-Request-Id: b'],
         ['Range: bytes=0-1', 'If-None-Match: *', 'If-Modified-Since: yesterday'],
         ['Cookie: a=b; ;;=', 'Origin: null', 'Referer: ::'],
@@ -189,7 +192,7 @@ export function assemble(start: string, headers: readonly string[], body = ''): 
 export const plain = { isHead: false, isLast: false, maySilentlyClose: false };
 
 /** A request for the stream that is valid HTTP, whatever else it is. */
-export function streamRequest(dice: Dice, world: World): OddRequest {
+export function streamRequest(dice: FuzzDice, world: World): OddRequest {
   const parts = [who(dice, world), filters(dice), cursor(dice, world)];
   const status = parts.find((part) => part.status !== 200)?.status ?? 200;
   const query = parts.flatMap((part) => part.query ?? []);
@@ -207,7 +210,7 @@ export function streamRequest(dice: Dice, world: World): OddRequest {
     [20, 'GET'],
     [1, 'HEAD'],
   ] satisfies Weighted<string>[]);
-  const host = version === '1.0' && dice.chance(0.5) ? [] : [dice.pick(['Host: localhost', 'Host:', 'host:a:b:c'])];
+  const host = version === '1.0' && dice.chance(0.5) ? [] : [dice.oneOf(['Host: localhost', 'Host:', 'host:a:b:c'])];
   const own = parts.flatMap((part) => part.headers ?? []);
   const isClosed = dice.chance(0.1);
   const bytes = assemble(

@@ -1,6 +1,6 @@
 import { EVENT_TYPES } from '../../src/events/catalogue.js';
 import { SocketLine, StreamLine, type Farewell, type Line, type Wish } from './crowd-lines.js';
-import { seededDice, type Dice } from './random.js';
+import { Dice } from './random.js';
 
 const FAREWELLS: readonly Farewell[] = ['close', 'destroy', 'reset'];
 const FILTERS = ['user.*', 'login.*', 'email.*', 'password.*', 'mfa.*', 'api_key.*', 'account.*', ...EVENT_TYPES];
@@ -59,7 +59,7 @@ export class CrowdMember {
     readonly account: Account,
     private readonly start: string,
   ) {
-    this.dice = seededDice(crowd.seed + 1 + number);
+    this.dice = new Dice(crowd.seed + 1 + number);
     this.transport = this.dice.oneOf(['WebSocket', 'SSE'] as const);
     this.filters = randomFilters(this.dice);
   }
@@ -165,8 +165,8 @@ export class CrowdMember {
   }
 }
 
-function randomFilters({ below, chance, oneOf }: Dice): string[] {
-  const filters = Array.from({ length: 1 + below(4) }, () => oneOf(FILTERS));
-  if (chance(0.3)) filters.splice(below(filters.length), 1, '*');
+function randomFilters(dice: Dice): string[] {
+  const filters = Array.from({ length: 1 + dice.below(4) }, () => dice.oneOf(FILTERS));
+  if (dice.chance(0.3)) filters.splice(dice.below(filters.length), 1, '*');
   return [...new Set(filters)];
 }

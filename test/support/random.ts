@@ -9,22 +9,35 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
-/** What tests ask of repeatable randomness. */
-export interface Dice {
-  /** Returns a whole number, from 0 to below the limit. */
-  below: (limit: number) => number;
-  /** Returns true as often as the share says, which is from 0 to 1. */
-  chance: (share: number) => boolean;
-  oneOf: <T>(items: readonly T[]) => T;
-}
+/** What tests ask of repeatable randomness: the same seed gives the same throws. */
+export class Dice {
+  private readonly random: () => number;
 
-/** Makes dice: the same seed gives the same throws. */
-export function seededDice(seed: number): Dice {
-  const next = seededRandom(seed);
-  const below = (limit: number): number => Math.floor(next() * limit);
-  return {
-    below,
-    chance: (share) => next() < share,
-    oneOf: <T>(items: readonly T[]) => items[below(items.length)] as T,
-  };
+  constructor(seed: number) {
+    this.random = seededRandom(seed);
+  }
+
+  /** A number from 0 to below the limit, not a whole one. */
+  upTo(limit: number): number {
+    return this.random() * limit;
+  }
+
+  /** A whole number, from 0 to below the limit. */
+  below(limit: number): number {
+    return Math.floor(this.upTo(limit));
+  }
+
+  /** A whole number from `min` to `max`, both included. */
+  between(min: number, max: number): number {
+    return min + this.below(max - min + 1);
+  }
+
+  /** True as often as the share says, which is from 0 to 1. */
+  chance(share: number): boolean {
+    return this.random() < share;
+  }
+
+  oneOf<T>(items: readonly T[]): T {
+    return items[this.below(items.length)] as T;
+  }
 }
