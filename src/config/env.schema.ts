@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { parseDuration } from './duration.js';
 
-/** What stands beside every variable: read by the error messages and by `.env.example`'s test. */
+/** What stands beside every variable: read by the error messages, `.env.example` and docs/configuration.md. */
 interface VariableMeta {
   /** What the variable means, its unit included. */
   meaning: string;
@@ -50,25 +50,25 @@ const isAddressOrRange = (entry: string) => {
   );
 };
 
-const MINUTE = 60_000;
 const DAY = 86_400_000;
 
 /**
  * Every variable the service reads, with its default, unit and meaning; parsed once at start by `loadConfig`.
  *
- * An empty variable counts as unset. Names ending in `_MS` are whole milliseconds.
+ * An empty variable counts as unset. Names ending in `_MS` are whole milliseconds. A default is written as a value of the
+ * environment would be (`prefault`), which is how it is documented.
  */
 export const envSchema = z.object({
   NODE_ENV: oneOf('development', 'production', 'test')
-    .default('development')
+    .prefault('development')
     .meta(meta('production demands JWT_SECRET and DATA_KEY and closes every convenience of development', 'production')),
-  PORT: integer(0, 65_535).default(3000).meta(meta('TCP port; 0 takes a free one and logs it', '3000')),
-  HOST: z.string().default('0.0.0.0').meta(meta('address to listen on', '127.0.0.1')),
+  PORT: integer(0, 65_535).prefault('3000').meta(meta('TCP port; 0 takes a free one and logs it', '3000')),
+  HOST: z.string().prefault('0.0.0.0').meta(meta('address to listen on', '127.0.0.1')),
   TRUST_PROXY: z
     .string()
     .transform(list)
     .pipe(z.array(z.string().refine(isAddressOrRange, 'has an entry that is neither an address nor a range')))
-    .default([])
+    .prefault('')
     .meta(
       meta(
         'proxies whose X-Forwarded-For to believe: addresses, CIDR ranges, or loopback, linklocal, uniquelocal, comma separated; unset: nobody',
@@ -79,10 +79,10 @@ export const envSchema = z.object({
     .string()
     .regex(/^sqlite:(?!:memory:).+/, 'is not sqlite:<path of a file>')
     .transform((url) => ({ file: resolve(url.slice('sqlite:'.length)) }))
-    .default({ file: resolve('data/herald.sqlite') })
+    .prefault('sqlite:data/herald.sqlite')
     .meta(meta('the database: sqlite:<path>; folders are made', 'sqlite:data/herald.sqlite')),
   SQLITE_SYNCHRONOUS: oneOf('FULL', 'NORMAL')
-    .default('FULL')
+    .prefault('FULL')
     .meta(meta('FULL survives a power cut; NORMAL is faster and may lose the last commits in one', 'FULL')),
   JWT_SECRET: z
     .string()
@@ -104,14 +104,12 @@ export const envSchema = z.object({
         '<the output of: openssl rand -base64 48>',
       ),
     ),
-  JWT_EXPIRES_IN: duration()
-    .default(15 * MINUTE)
-    .meta(meta('lifetime of an access token', '15m')),
+  JWT_EXPIRES_IN: duration().prefault('15m').meta(meta('lifetime of an access token', '15m')),
   JWT_REFRESH_EXPIRES_IN: duration()
-    .default(7 * DAY)
+    .prefault('7d')
     .meta(meta('lifetime of a refresh token, and so of a session nobody refreshes', '7d')),
   SESSION_MAX_LIFETIME: duration()
-    .default(30 * DAY)
+    .prefault('30d')
     .meta(meta('longest life of a session, however often it is refreshed', '30d')),
   DATA_KEY: z
     .string()
@@ -156,76 +154,78 @@ export const envSchema = z.object({
       ),
     ),
   HTTP_MAX_BODY_BYTES: integer(1024, 16_777_216)
-    .default(102_400)
+    .prefault('102400')
     .meta(meta('largest request body, in bytes', '102400')),
-  RATE_LIMIT_MAX: integer(0, 1_000_000).default(300).meta(meta('requests per address and window; 0 is off', '300')),
-  RATE_LIMIT_WINDOW_MS: integer(1000, DAY).default(MINUTE).meta(meta('the window of both rate limits, in ms', '60000')),
+  RATE_LIMIT_MAX: integer(0, 1_000_000).prefault('300').meta(meta('requests per address and window; 0 is off', '300')),
+  RATE_LIMIT_WINDOW_MS: integer(1000, DAY)
+    .prefault('60000')
+    .meta(meta('the window of both rate limits, in ms', '60000')),
   AUTH_RATE_LIMIT_MAX: integer(0, 1_000_000)
-    .default(20)
+    .prefault('20')
     .meta(meta('requests to /auth per address and window; 0 is off', '20')),
-  PASSWORD_REQUIRE_LOWER: flag().default(true).meta(meta('whether a password needs a lower-case letter', 'false')),
-  PASSWORD_REQUIRE_UPPER: flag().default(true).meta(meta('whether a password needs an upper-case letter', 'false')),
-  PASSWORD_REQUIRE_DIGIT: flag().default(true).meta(meta('whether a password needs a digit', 'false')),
+  PASSWORD_REQUIRE_LOWER: flag().prefault('true').meta(meta('whether a password needs a lower-case letter', 'false')),
+  PASSWORD_REQUIRE_UPPER: flag().prefault('true').meta(meta('whether a password needs an upper-case letter', 'false')),
+  PASSWORD_REQUIRE_DIGIT: flag().prefault('true').meta(meta('whether a password needs a digit', 'false')),
   PASSWORD_WORDS: z
     .string()
     .transform((text) => list(text.toLowerCase()))
     .pipe(z.array(z.string().min(3, 'has a word of fewer than 3 characters')))
-    .default([])
+    .prefault('')
     .meta(
       meta('words that no password may contain, comma separated: names of your product, your company', 'acme,rocket'),
     ),
   PASSWORD_HISTORY: integer(0, 24)
-    .default(5)
+    .prefault('5')
     .meta(meta('how many of its last passwords an account may not use again; 0 is off', '5')),
   API_KEYS_MAX_PER_USER: integer(0, 1_000_000)
-    .default(0)
+    .prefault('0')
     .meta(meta('API keys an account may have; 0 is no limit', '50')),
   LOCKOUT_MAX_ATTEMPTS: integer(0, 1000)
-    .default(5)
+    .prefault('5')
     .meta(meta('failed logins in a row that lock an account; 0 is off', '5')),
   LOCKOUT_DURATION_MS: integer(1, 30 * DAY)
-    .default(15 * MINUTE)
+    .prefault('900000')
     .meta(meta('how long a lock lasts, in ms', '900000')),
   EVENTS_RETENTION_DAYS: integer(1, 36_500)
-    .default(90)
+    .prefault('90')
     .meta(meta('how far back replay and GET /events reach, in whole days', '90')),
   SSE_HEARTBEAT_MS: integer(50, 3_600_000)
-    .default(30_000)
+    .prefault('30000')
     .meta(meta('pause between heartbeat comments on an SSE stream, in ms', '30000')),
   WS_AUTH_TIMEOUT_MS: integer(50, 3_600_000)
-    .default(10_000)
+    .prefault('10000')
     .meta(meta('how long a WebSocket may stay unauthenticated, in ms', '10000')),
   WS_MAX_MESSAGE_BYTES: integer(256, 16_777_216)
-    .default(16_384)
+    .prefault('16384')
     .meta(meta('largest WebSocket message from a client, in bytes', '16384')),
   WS_PING_INTERVAL_MS: integer(50, 3_600_000)
-    .default(30_000)
+    .prefault('30000')
     .meta(meta('pause between protocol pings, in ms; two unanswered ones close the connection', '30000')),
   WS_MAX_MESSAGES_PER_MINUTE: integer(0, 1_000_000)
-    .default(120)
+    .prefault('120')
     .meta(meta('messages a WebSocket client may send in a minute; 0 is off', '120')),
   REALTIME_MAX_BUFFERED_BYTES: integer(16_384, 1_073_741_824)
-    .default(1_048_576)
+    .prefault('1048576')
     .meta(meta('bytes that may wait for one slow connection before it is closed', '1048576')),
   REALTIME_TOTAL_BUFFERED_BYTES: integer(1_048_576, 68_719_476_736)
-    .default(268_435_456)
+    .prefault('268435456')
     .meta(meta('bytes that may wait for all connections together; over it the slowest are closed first', '268435456')),
   REALTIME_MAX_CONNECTIONS: integer(0, 1_000_000)
-    .default(20_000)
+    .prefault('20000')
     .meta(meta('live connections of this process; 0 is no limit', '20000')),
   REALTIME_MAX_CONNECTIONS_PER_USER: integer(0, 1_000_000)
-    .default(50)
+    .prefault('50')
     .meta(meta('live connections of one account; 0 is no limit', '50')),
   REALTIME_MAX_CONNECTIONS_PER_ADDRESS: integer(0, 1_000_000)
-    .default(500)
+    .prefault('500')
     .meta(meta('live connections from one address; 0 is no limit', '500')),
   REALTIME_MAX_UNAUTHENTICATED_PER_ADDRESS: integer(0, 1_000_000)
-    .default(100)
+    .prefault('100')
     .meta(meta('WebSockets from one address that have not authenticated yet; 0 is no limit', '100')),
   HERALD_EXTENSIONS: z
     .string()
     .transform(list)
-    .default([])
+    .prefault('')
     .meta(
       meta(
         'extensions to load, comma separated: names of packages that are installed, paths',
@@ -233,13 +233,13 @@ export const envSchema = z.object({
       ),
     ),
   JOBS_STORE: oneOf('database', 'memory')
-    .default('database')
+    .prefault('database')
     .meta(meta('where jobs wait; memory forgets them with the process: for tests and throw-away use', 'database')),
   JOBS_CONCURRENCY: integer(1, 1000)
-    .default(20)
+    .prefault('20')
     .meta(meta('jobs of one type that run at once, unless the type says otherwise', '20')),
   JOBS_RETENTION_DAYS: integer(1, 36_500)
-    .default(7)
+    .prefault('7')
     .meta(meta('how long completed jobs are kept, in whole days; dead ones stay as long as events do', '7')),
   WEBHOOK_RETRY_SCHEDULE: z
     .string()
@@ -249,7 +249,7 @@ export const envSchema = z.object({
       context.addIssue({ code: 'custom', message: 'is not a list of durations (a number and one of ms, s, m, h, d)' });
       return z.NEVER;
     })
-    .default([0, 5000, ...[5, 30, 120, 300, 600, 840, 1200, 1440].map((minutes) => minutes * MINUTE)])
+    .prefault('0s,5s,5m,30m,2h,5h,10h,14h,20h,24h')
     .meta(
       meta(
         'pause before each attempt of a webhook delivery, comma separated; after the last one it is dead',
@@ -257,7 +257,7 @@ export const envSchema = z.object({
       ),
     ),
   WEBHOOK_TIMEOUT_MS: integer(50, 120_000)
-    .default(15_000)
+    .prefault('15000')
     .meta(meta('how long a webhook receiver may take to answer, in ms', '15000')),
   WEBHOOK_ALLOW_CIDRS: z
     .string()
@@ -269,7 +269,7 @@ export const envSchema = z.object({
           .refine((entry) => entry.includes('/') && isAddressOrRange(entry), 'has an entry that is not a range'),
       ),
     )
-    .default([])
+    .prefault('')
     .meta(
       meta(
         'ranges that webhooks may reach although they are not public, comma separated; unset: none',
@@ -292,7 +292,7 @@ export const envSchema = z.object({
   MAIL_FROM: z
     .string()
     .refine((text) => /@/.test(text) && !/[\r\n]/.test(text), 'is not an address')
-    .default('Herald <no-reply@localhost>')
+    .prefault('Herald <no-reply@localhost>')
     .meta(meta('sender of every mail', 'Example <no-reply@example.com>')),
   PUBLIC_URL: z
     .url({ protocol: /^https?$/, error: 'is not an http or https URL' })
@@ -312,15 +312,15 @@ export const envSchema = z.object({
       meta('bearer token that GET /metrics asks for; unset: nothing is asked', '<the output of: openssl rand -hex 24>'),
     ),
   SHUTDOWN_GRACE_MS: integer(0, 600_000)
-    .default(10_000)
+    .prefault('10000')
     .meta(meta('how long a shutdown may take before the process ends regardless, in ms', '10000')),
   SHUTDOWN_DELAY_MS: integer(0, 600_000)
-    .default(0)
+    .prefault('0')
     .meta(
       meta('how long a shutdown, already not ready, still serves before it begins, in ms: for load balancers', '5000'),
     ),
   LOG_LEVEL: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent')
-    .default('info')
+    .prefault('info')
     .meta(meta('least severe level that is logged', 'info')),
   LOG_FORMAT: oneOf('pretty', 'json')
     .optional()
