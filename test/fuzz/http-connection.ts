@@ -149,9 +149,10 @@ export class HttpConnection {
     const { leftover } = this.reader;
     // One that breaks off what was sent right before it takes the others' answers with it.
     const isBrokenOff = this.isPipelined && this.sent.length > 1 && this.due.at(-1)?.isLast;
-    // A refusal is lost on the way where more comes that the server does not read any more: TCP resets.
+    // The last answer is lost on the way where more comes that the server does not read any more: TCP resets (RFC 9112 §9.6).
     const [request] = this.due;
-    const mayBeLost = request?.isLast && request.statuses.includes(400) && this.wasLong;
+    const hasMore = request?.statuses.includes(400) || !request?.bytes.toString('latin1').endsWith('\r\n\r\n');
+    const mayBeLost = request?.isLast && hasMore && this.wasLong;
     const mayClose = !request || this.isStreaming || isBrokenOff || request.maySilentlyClose || mayBeLost;
     if (leftover !== '') this.fail(`broke off in the middle of an answer: ${leftover.slice(0, 500)}`);
     else if (!mayClose) this.fail('closed without an answer');
