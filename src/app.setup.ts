@@ -30,8 +30,6 @@ const PREFIX = 'api/v1';
 const UNPREFIXED = ['health', 'readiness', 'metrics'];
 /** The local mailbox of development. */
 const MAILBOX = ['dev/mail', 'dev/mail/:name'];
-/** The share of `SHUTDOWN_GRACE_MS` in which requests that are under way may end. */
-const REQUESTS_SHARE = 0.5;
 const httpLogger = new Logger('HTTP');
 /** What an answer in JSON needs (OWASP REST Security Cheat Sheet); pages set what only pages need. */
 const SECURITY_HEADERS: SecurityHeadersOptions = {
@@ -78,7 +76,7 @@ export async function createApp(config: Config, extras: Type[] = []): Promise<Ne
   const fastify = adapter.getInstance<FastifyInstance>();
   // Node would answer an expectation that it does not know with a bare 417; RFC 9110 §10.1.1 lets a server ignore it.
   fastify.server.on('checkExpectation', (request, response) => fastify.server.emit('request', request, response));
-  addHooks(fastify, config, app.get(Metrics));
+  addHooks(fastify, app.get(Metrics));
   await addRateLimits(app, config);
   acceptJsonOnly(app, config);
   app.useSecurityHeaders(SECURITY_HEADERS);
@@ -115,7 +113,7 @@ function addressOf(request: FastifyRequest): string | undefined {
 }
 
 /** Gives every request its id, its context, its log line and its measure, and every result the contract's envelope. */
-function addHooks(fastify: FastifyInstance, config: Config, metrics: Metrics): void {
+function addHooks(fastify: FastifyInstance, metrics: Metrics): void {
   fastify.addHook('onRequest', (request, reply, done) => {
     void reply.header('X-Request-Id', request.id).header('Cache-Control', 'no-store');
     const isWithoutHost = request.raw.httpVersion === '1.1' && request.headers.host === undefined;
@@ -129,23 +127,10 @@ function addHooks(fastify: FastifyInstance, config: Config, metrics: Metrics): v
   });
   // Errors are sent as text, and streams are written past the reply: only results come by here.
   fastify.addHook('preSerialization', (_request, _reply, payload, done) => done(null, { data: payload }));
-  const sockets = new Set<Socket>();
-  let isClosing = false;
-  fastify.server.on('connection', (socket: Socket) => {
-    if (isClosing) {
-      socket.destroy();
-      return;
-    }
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-  });
-  fastify.addHook('preClose', (done) => {
-    isClosing = true;
-    // Node counts a connection that has never sent a byte among those with a request under way.
-    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
-    // A client that never finishes its request must not keep the rest of the shutdown from its share of the time.
-    setTimeout(() => fastify.server.closeAllConnections(), config.SHUTDOWN_GRACE_MS * REQUESTS_SHARE).unref();
-    done();
+  fastify.addHook('onSend', (_request, reply, payload, done) => {
+    // The port is closed: this connection has carried its last request.
+    if (!fastify.server.listening) void reply.header('Connection', 'close');
+    done(null, payload);
   });
   fastify.addHook('onResponse', (request, reply, done) => {
     const { method, ip, id: requestId, principal } = request as FastifyRequest & AuthenticatedRequest;

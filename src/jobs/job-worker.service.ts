@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import { setImmediate, setTimeout as pause } from 'node:timers/promises';
-import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { Config } from '../config/config.js';
 import { JobExecution } from './job-execution.js';
@@ -14,7 +14,7 @@ const RETRY_MS = 1000;
 /** The pause between two cycles while there is work: a commit costs as much as hundreds of jobs in it. */
 const BUSY_PAUSE_MS = 5;
 /** The share of the shutdown's time that running handlers get; the rest is for closing. */
-const DRAIN_SHARE = 0.75;
+const DRAIN_SHARE = 0.65;
 
 /**
  * Runs the jobs of this process: claims them in batches, gives each to its handler, and writes how it ended.
@@ -24,7 +24,7 @@ const DRAIN_SHARE = 0.75;
  * a slow one cannot starve a fast one.
  */
 @Injectable()
-export class JobWorker implements BeforeApplicationShutdown, OnApplicationShutdown {
+export class JobWorker implements OnApplicationShutdown {
   private readonly logger = new Logger(JobWorker.name);
   // Jobs must not inherit the context of the request that happened to wake the worker.
   private readonly context = new AsyncResource('JobWorker');
@@ -86,11 +86,6 @@ export class JobWorker implements BeforeApplicationShutdown, OnApplicationShutdo
   drain(): Promise<void> {
     this.drained ??= this.stop();
     return this.drained;
-  }
-
-  beforeApplicationShutdown(): void {
-    // Not awaited: it runs beside the closing of the HTTP server, which a slow client can make long.
-    void this.drain();
   }
 
   async onApplicationShutdown(): Promise<void> {

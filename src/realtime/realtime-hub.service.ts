@@ -1,10 +1,4 @@
-import {
-  Injectable,
-  Logger,
-  type BeforeApplicationShutdown,
-  type OnApplicationBootstrap,
-  type OnModuleInit,
-} from '@nestjs/common';
+import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleInit } from '@nestjs/common';
 import { Authenticator } from '../auth/authenticator.service.js';
 import type { Principal } from '../common/principal.js';
 import { TimerWheel } from '../common/timer-wheel.js';
@@ -25,8 +19,8 @@ import { Replays, type ReplayResult } from './replays.service.js';
 const TICK_MS = 100;
 /** Those of a wheel that turns in less than a minute: pings and heartbeats are due within one turn. */
 const SLOTS = 512;
-/** How long a shutdown waits for clients to take their goodbye. */
-const GOODBYE_MS = 2000;
+/** The share of `SHUTDOWN_GRACE_MS` in which clients may take their goodbye. */
+const GOODBYE_SHARE = 0.15;
 
 /** A live connection as admins see it; times in epoch ms. */
 export interface ConnectionView extends Pick<
@@ -53,7 +47,7 @@ interface ReplayOptions {
  * It is an ordinary subscriber of the bus; the features that publish know nothing of it.
  */
 @Injectable()
-export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown {
+export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap {
   private readonly logger = new Logger(RealtimeHub.name);
   private readonly connections = new Set<RealtimeConnection>();
   /** Connections whose replay was ahead of the relay: live like the others once it has come as far. */
@@ -225,7 +219,8 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     });
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
+  /** Tells every connection that the service is going away, after what was committed; later ones are told at once. */
+  async sayGoodbye(): Promise<void> {
     this.closing = true;
     clearInterval(this.ticker);
     await this.relay.caughtUp();
@@ -234,7 +229,8 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap, Before
     const empty = new Promise<void>((resolve) => (this.onEmpty = resolve));
     for (const connection of this.connections) connection.end('shutdown');
     let timer: NodeJS.Timeout | undefined;
-    await Promise.race([empty, new Promise((resolve) => (timer = setTimeout(resolve, GOODBYE_MS)))]);
+    const limitMs = this.config.SHUTDOWN_GRACE_MS * GOODBYE_SHARE;
+    await Promise.race([empty, new Promise((resolve) => (timer = setTimeout(resolve, limitMs)))]);
     clearTimeout(timer);
     for (const connection of this.connections) connection.destroy();
   }

@@ -14,6 +14,6 @@ import { StreamTicketsController } from './stream-tickets.controller.js';
   imports: [AuthModule],
   controllers: [SseController, StreamTicketsController, ConnectionsController],
   providers: [RealtimeHub, Replays, RealtimeGateway, ConnectionLimits, RealtimeMetrics],
-  exports: [RealtimeMetrics],
+  exports: [RealtimeHub, RealtimeMetrics],
 })
 export class RealtimeModule {}
