@@ -52,8 +52,13 @@ const REQUEST_TIMEOUT_MS = 30_000;
  * Builds the application, ready to start; the tests build it the same way.
  *
  * @param extras - modules beside Herald's own.
+ * @param logs - where log lines go instead of standard output.
  */
-export async function createApp(config: Config, extras: Type[] = []): Promise<NestFastifyApplication> {
+export async function createApp(
+  config: Config,
+  extras: Type[] = [],
+  logs?: NodeJS.WritableStream,
+): Promise<NestFastifyApplication> {
   const adapter = new HeraldHttpAdapter({
     genReqId: requestIdOf,
     trustProxy: config.TRUST_PROXY.length > 0 && config.TRUST_PROXY,
@@ -69,7 +74,7 @@ export async function createApp(config: Config, extras: Type[] = []): Promise<Ne
   const extensions = await loadExtensions(config.HERALD_EXTENSIONS, heraldVersion());
   declare(extensions, entities);
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.forRoot(config, extensions, extras), adapter, {
-    logger: new PinoLogger({ level: config.LOG_LEVEL, format: config.logFormat }),
+    logger: new PinoLogger({ level: config.LOG_LEVEL, format: config.logFormat }, logs),
     abortOnError: false,
     bodyParser: false,
   });

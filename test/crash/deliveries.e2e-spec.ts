@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Api } from '../support/api.js';
 import { temporaryFolder } from '../support/built-server.js';
 import { seededRandom } from '../support/random.js';
+import { recordOutput } from '../support/recorder.js';
 import { Receiver } from '../support/receiver.js';
 
 const ROUNDS = Number(process.env['DELIVERY_CRASH_ROUNDS'] ?? 4);
@@ -40,7 +41,8 @@ describe(`kill -9 at each point of a delivery, ${ROUNDS} times each (CRASH_SEED=
     const environment = {
       PATH: process.env['PATH'],
       NODE_ENV: 'test',
-      LOG_LEVEL: 'fatal',
+      LOG_LEVEL: 'trace',
+      LOG_FORMAT: 'json',
       HOST: '127.0.0.1',
       PORT: '0',
       DATABASE_URL: `sqlite:${file}`,
@@ -51,7 +53,8 @@ describe(`kill -9 at each point of a delivery, ${ROUNDS} times each (CRASH_SEED=
       FAULT_POINT: point,
       FAULT_COUNT: String(count),
     };
-    server = fork(new URL('./faulty-server.mjs', import.meta.url), { env: environment });
+    server = fork(new URL('./faulty-server.mjs', import.meta.url), { env: environment, silent: true });
+    for (const output of [server.stdout, server.stderr]) recordOutput(output);
     const first = await Promise.race([once(server, 'message'), once(server, 'exit')]);
     // It may die before it listens: what the last life left is enough to come by the point.
     const [message] = first as [{ url?: string } | null];

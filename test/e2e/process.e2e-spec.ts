@@ -30,7 +30,7 @@ describe('the process', () => {
 
   /** Starts what must not start, and returns what it says. */
   async function refusal(environment: Record<string, string>): Promise<string> {
-    const server = BuiltServer.spawn({ ...database, ...environment });
+    const server = BuiltServer.spawn({ ...database, LOG_LEVEL: 'info', ...environment });
     expect(await server.exited).toEqual({ code: 1, signal: null });
     expect(server.output).not.toMatch(/\s+at .+:\d+:\d+/);
     return server.output;

@@ -3,6 +3,7 @@ import { expect, vi } from 'vitest';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { TotpFactor } from '../../src/mfa/totp-factor.entity.js';
 import type { Answer, TestUser } from './api.js';
+import { recordSecretsIn } from './recorder.js';
 import type { TestServer } from './server.js';
 
 /** Turns the second factor of a user on; the app's present code is good for one login. */
@@ -32,6 +33,7 @@ export async function mailedToken(
       for (const [row] of (await read('/dev/mail')).matchAll(/<tr>.*?<\/tr>/g)) {
         if (!row.includes(email)) continue;
         const mail = await read(/\/dev\/mail\/[\w-]+/.exec(row)?.[0] ?? '');
+        recordSecretsIn(mail);
         const token = new RegExp(`/${page}#token=([\\w-]{43})`).exec(mail)?.[1];
         if (token !== undefined && !not.includes(token)) return token;
       }

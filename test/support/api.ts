@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { recordSecrets, recordSecretsIn } from './recorder.js';
 
 export interface Answer {
   status: number;
@@ -29,6 +30,8 @@ export class Api {
     options: { token?: string; body?: unknown; headers?: object } = {},
   ): Promise<Answer> {
     const { token, body, headers } = options;
+    recordSecrets(options);
+    recordSecretsIn(path);
     const response = await fetch(`${this.base}${path}`, {
       method,
       headers: {
@@ -39,6 +42,7 @@ export class Api {
       ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
+    recordSecrets(text);
     return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) };
   }
 

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { recordEnvironment, recordOutput, recordStart } from './recorder.js';
 
 /** The built server as a process of its own, the way it is deployed; `npm run build` comes first. */
 export class BuiltServer {
@@ -14,6 +15,7 @@ export class BuiltServer {
 
   private constructor(readonly process: ChildProcess) {
     for (const stream of [process.stdout, process.stderr]) {
+      recordOutput(stream);
       stream?.setEncoding('utf8').on('data', (text: string) => (this.output += text));
     }
     this.exited = once(process, 'close').then(([code, signal]) => ({
@@ -26,7 +28,14 @@ export class BuiltServer {
   static spawn(environment: Record<string, string>, command = `${process.execPath} dist/src/main.js`): BuiltServer {
     const [program = '', ...words] = command.split(' ');
     const child = spawn(program, words, {
-      env: { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: '0', LOG_FORMAT: 'json', ...environment },
+      env: {
+        PATH: process.env['PATH'],
+        HOST: '127.0.0.1',
+        PORT: '0',
+        LOG_FORMAT: 'json',
+        LOG_LEVEL: 'trace',
+        ...environment,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     return new BuiltServer(child);
@@ -41,6 +50,8 @@ export class BuiltServer {
         if (url === undefined) return;
         server.process.stdout?.off('data', look);
         server.url = url;
+        recordStart();
+        recordEnvironment(environment);
         resolve();
       };
       server.process.stdout?.on('data', look);

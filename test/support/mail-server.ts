@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import PostalMime, { type Email } from 'postal-mime';
 import { SMTPServer } from 'smtp-server';
 import { Inbox } from './inbox.js';
+import { recordSecretsIn } from './recorder.js';
 
 /** A mail that the server took. */
 export interface ReceivedMail extends Email {
@@ -37,6 +38,7 @@ export class MailServer {
           const raw = Buffer.concat(chunks).toString();
           const envelopeTo = session.envelope.rcptTo.map(({ address }) => address);
           void PostalMime.parse(raw).then((mail) => {
+            recordSecretsIn(mail.text ?? '');
             const received = { ...mail, envelopeTo, raw };
             this.offered.push(mail.messageId ?? '');
             const verdict = this.data(received);

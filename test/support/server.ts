@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import type { Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createApp, startApp } from '../../src/app.setup.js';
@@ -8,8 +9,12 @@ import { loadConfig } from '../../src/config/config.js';
 import { AuditTrail } from '../../src/events/audit-trail.service.js';
 import { Reconciliation } from '../../src/events/reconciliation.service.js';
 import { Api } from './api.js';
+import { logRecord, recordEnvironment, recordStart } from './recorder.js';
 import { SseClient, type SseOptions } from './sse-client.js';
 import { WsClient } from './ws-client.js';
+
+/** Where servers of this process log to: standard output belongs to the tests. */
+const LOGS = logRecord() ?? new PassThrough().resume();
 
 export const ADMIN = { email: 'admin@example.com', password: 'Admin-password-1' };
 
@@ -34,7 +39,7 @@ export class TestServer {
       HOST: '127.0.0.1',
       PORT: '0',
       DATABASE_URL: `sqlite:${join(folder, 'herald.sqlite')}`,
-      LOG_LEVEL: 'silent',
+      LOG_LEVEL: 'trace',
       RATE_LIMIT_MAX: '0',
       AUTH_RATE_LIMIT_MAX: '0',
       ADMIN_EMAIL: ADMIN.email,
@@ -60,7 +65,7 @@ export class TestServer {
   /** Changes the database of a server that is closed, then starts it again. */
   async restartAfter(change: (app: NestFastifyApplication) => Promise<unknown>): Promise<void> {
     // An application that is built but not started: it can write, and delivers nothing.
-    const app = await createApp(loadConfig(this.environment));
+    const app = await createApp(loadConfig(this.environment), [], LOGS);
     await change(app);
     await app.close();
     await this.boot();
@@ -119,6 +124,9 @@ export class TestServer {
 
 async function boot(environment: Record<string, string>, extras: Type[]) {
   const config = loadConfig(environment);
-  const app = await createApp(config, extras);
-  return { app, url: await startApp(app, config) };
+  const app = await createApp(config, extras, LOGS);
+  const url = await startApp(app, config);
+  recordStart();
+  recordEnvironment(environment);
+  return { app, url };
 }

@@ -1,4 +1,5 @@
 import { Inbox } from './inbox.js';
+import { recordSecrets } from './recorder.js';
 
 export interface SseOptions {
   token?: string;
@@ -28,6 +29,7 @@ export class SseClient {
   }
 
   static async open(url: string, { token, query = {}, headers = {} }: SseOptions): Promise<SseClient> {
+    recordSecrets({ token, query, headers });
     const abort = new AbortController();
     const search = new URLSearchParams(query).toString();
     const response = await fetch(search === '' ? url : `${url}?${search}`, {

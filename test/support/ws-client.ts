@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { WebSocket, type RawData } from 'ws';
 import { Inbox } from './inbox.js';
+import { recordSecrets, recordSecretsIn } from './recorder.js';
 
 export interface WsMessage {
   type: string;
@@ -23,6 +24,7 @@ export class WsClient {
   }
 
   static async open(url: string, headers: Record<string, string>): Promise<WsClient> {
+    recordSecretsIn(url);
     const socket = new WebSocket(url, { headers });
     const client = new WsClient(socket);
     await once(socket, 'open');
@@ -39,7 +41,10 @@ export class WsClient {
   }
 
   send(...messages: unknown[]): void {
-    for (const message of messages) this.socket.send(typeof message === 'string' ? message : JSON.stringify(message));
+    for (const message of messages) {
+      recordSecrets(message);
+      this.socket.send(typeof message === 'string' ? message : JSON.stringify(message));
+    }
   }
 
   next(fits?: (message: WsMessage) => boolean): Promise<WsMessage> {
