@@ -5,16 +5,17 @@
  */
 
 /** What each room may import beside `common/` and itself. */
-const foundation = ['config', 'database', 'events', 'jobs'];
+const foundation = ['config', 'telemetry', 'database', 'events', 'jobs'];
 const features = ['auth', 'users', 'mfa', 'api-keys'];
 const readers = ['realtime', 'webhooks', 'mail', 'audit'];
 const doors = ['admin', 'health', 'metrics', 'docs', 'console'];
 const rooms = {
   common: [],
   config: [],
-  database: ['config'],
-  events: ['config', 'database'],
-  jobs: ['config', 'database', 'events'],
+  telemetry: ['config'],
+  database: ['config', 'telemetry'],
+  events: ['config', 'telemetry', 'database'],
+  jobs: ['config', 'telemetry', 'database', 'events'],
   users: foundation,
   auth: [...foundation, 'users'],
   mfa: [...foundation, 'users'],

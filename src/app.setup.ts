@@ -24,6 +24,7 @@ import { DurableReaders } from './jobs/durable-readers.service.js';
 import { JobWorker } from './jobs/job-worker.service.js';
 import { Metrics } from './metrics/metrics.service.js';
 import { HeraldWsAdapter } from './realtime/herald-ws.adapter.js';
+import { traceRequests } from './telemetry/request-spans.js';
 
 const PREFIX = 'api/v1';
 /** Probes and scrapers: no prefix, no rate limit. */
@@ -81,6 +82,10 @@ export async function createApp(
   const fastify = adapter.getInstance<FastifyInstance>();
   // Node would answer an expectation that it does not know with a bare 417; RFC 9110 §10.1.1 lets a server ignore it.
   fastify.server.on('checkExpectation', (request, response) => fastify.server.emit('request', request, response));
+  traceRequests(
+    fastify,
+    UNPREFIXED.map((path) => `/${path}`),
+  );
   addHooks(fastify, app.get(Metrics));
   await addRateLimits(app, config);
   acceptJsonOnly(app, config);

@@ -6,6 +6,8 @@ import { ConfigError, loadProcessConfig } from './config/config.js';
 import { MigrationError } from './database/database.module.js';
 import { DatabaseInUseError } from './database/sqlite-lock.js';
 import { ExtensionError } from './extensions/extension.js';
+import { heraldVersion } from './extensions/load-extensions.js';
+import { startTracing } from './telemetry/start-tracing.js';
 
 /** What a person can mend: told in its own sentence. Anything else is told with its stack. */
 const PLAIN = [ConfigError, DatabaseInUseError, ExtensionError, MigrationError];
@@ -21,14 +23,18 @@ function explain(error: unknown): string {
 
 async function main(): Promise<void> {
   const config = loadProcessConfig();
+  const stopTracing = await startTracing(config, heraldVersion());
   const app = await createApp(config);
   const stop = (signal: string): void => {
     new Logger('Herald').log(`${signal}: shutting down`);
     setTimeout(() => process.exit(1), config.SHUTDOWN_DELAY_MS + config.SHUTDOWN_GRACE_MS).unref();
-    void app.close().then(
-      () => process.exit(0),
-      (error: unknown) => fail(error),
-    );
+    void app
+      .close()
+      .then(stopTracing)
+      .then(
+        () => process.exit(0),
+        (error: unknown) => fail(error),
+      );
   };
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);

@@ -61,7 +61,7 @@ function missing(env: Env): string[] {
 }
 
 /** Variables whose values no message may show. */
-const SECRET = /SECRET|PASSWORD|KEY|TOKEN|MAIL_URL/;
+const SECRET = /SECRET|PASSWORD|KEY|TOKEN|MAIL_URL|HEADERS/;
 
 function describe(issue: z.core.$ZodIssue, given: Record<string, string | undefined>): string {
   const variable = String(issue.path[0]);

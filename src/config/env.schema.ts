@@ -311,6 +311,36 @@ export const envSchema = z.object({
     .meta(
       meta('bearer token that GET /metrics asks for; unset: nothing is asked', '<the output of: openssl rand -hex 24>'),
     ),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z
+    .url({ protocol: /^https?$/, error: 'is not an http or https URL' })
+    .optional()
+    .meta(
+      meta(
+        'where traces go: the base URL of a collector that takes OTLP over HTTP, /v1/traces is added; unset: no traces',
+        'http://localhost:4318',
+      ),
+    ),
+  OTEL_EXPORTER_OTLP_HEADERS: z
+    .string()
+    .transform(list)
+    .pipe(z.array(z.string().regex(/^[\w-]+=[^%]*(%[\da-fA-F]{2}[^%]*)*$/, 'has an entry that is not name=value')))
+    .transform((pairs): Record<string, string> => {
+      const split = pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)] as const);
+      return Object.fromEntries(split.map(([name, value]) => [name, decodeURIComponent(value)]));
+    })
+    .default({})
+    .meta(
+      meta('headers for the collector, name=value, comma separated, values URL-encoded; a secret', 'x-api-key=abc'),
+    ),
+  OTEL_SERVICE_NAME: z.string().default('herald').meta(meta('the name of this service in traces', 'herald')),
+  OTEL_TRACES_SAMPLER_ARG: z
+    .string()
+    .regex(/^(0(\.\d+)?|1(\.0+)?)$/, 'is not a number from 0 to 1')
+    .transform(Number)
+    .default(1)
+    .meta(
+      meta('the share of traces begun here that are kept, from 0 to 1; a caller’s own decision is followed', '0.1'),
+    ),
   SHUTDOWN_GRACE_MS: integer(0, 600_000)
     .prefault('10000')
     .meta(meta('how long a shutdown may take before the process ends regardless, in ms', '10000')),

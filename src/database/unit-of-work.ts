@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { AsyncVariable } from '../common/async-variable.js';
+import { inSpan } from '../telemetry/spans.js';
 
 /** Injection token of the one connection that writes. Nothing but UnitOfWork and the database's own start uses it. */
 export const WRITER = Symbol('writer data source');
@@ -73,6 +74,11 @@ export class UnitOfWork {
   async run<T>(work: (tx: EntityManager) => Promise<T>): Promise<T> {
     const outer = this.current.get();
     if (outer) return this.join(outer, work);
+    // From the moment it waits for its turn to the commit.
+    return inSpan('unit of work', {}, () => this.enqueue(work));
+  }
+
+  private enqueue<T>(work: (tx: EntityManager) => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const context = new AsyncResource('UnitOfWork');
       this.waiting.push({ context, work, resolve: resolve as (value: unknown) => void, reject });

@@ -1,5 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { EventEmitter2 } from '@nestjs/event-emitter';
+import { SpanKind } from '@opentelemetry/api';
+import { inSpan, rememberCause } from '../telemetry/spans.js';
 import { isEventType, type EventPayload, type EventType } from './catalogue.js';
 import { createEvent, type DomainEvent, type EventEnvelope } from './domain-event.js';
 import { EventJournal } from './event-journal.service.js';
@@ -43,8 +45,12 @@ export class EventBus {
     details: Record<string, unknown> | null = null,
   ): Promise<EventEnvelope<T>> {
     const { envelope, ...rest } = createEvent(type, payload, Date.now());
-    await this.journal.append({ ...envelope, ...rest, details, published: true });
-    return envelope;
+    const attributes = { 'herald.event.type': type, 'herald.event.id': envelope.id };
+    return inSpan(`publish ${type}`, { kind: SpanKind.PRODUCER, attributes }, async () => {
+      rememberCause(envelope.id);
+      await this.journal.append({ ...envelope, ...rest, details, published: true });
+      return envelope;
+    });
   }
 
   /** Hands every event of one type to `handler`. */

@@ -1,5 +1,7 @@
 import { inspect } from 'node:util';
 import type { Logger } from '@nestjs/common';
+import { SpanKind } from '@opentelemetry/api';
+import { inSpan } from '../telemetry/spans.js';
 import { backoffMs } from './backoff.js';
 import type { RegisteredJobType } from './job-registry.service.js';
 import { runForReason } from './job-reason.js';
@@ -53,7 +55,15 @@ export class JobExecution {
     const { id, attempt, crashes, payload, eventId } = this.job;
     const context: JobContext = { id, attempt, crashes, signal: this.abort.signal, complete: () => this.complete() };
     try {
-      await runForReason(eventId, () => this.type.handle(payload, context));
+      const attributes = {
+        'herald.job.type': this.job.type,
+        'herald.job.id': id,
+        'herald.job.attempt': attempt,
+        ...(eventId !== null && { 'herald.event.id': eventId }),
+      };
+      await inSpan(`job ${this.job.type}`, { kind: SpanKind.CONSUMER, attributes, root: { eventId } }, async () =>
+        runForReason(eventId, () => this.type.handle(payload, context)),
+      );
       this.end('completed');
     } catch (error) {
       this.fail(error);

@@ -1,4 +1,5 @@
 import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { SpanKind } from '@opentelemetry/api';
 import { Config } from '../config/config.js';
 import { SecretCipher } from '../database/secret-cipher.service.js';
 import { EventTraces } from '../events/event-traces.service.js';
@@ -6,6 +7,7 @@ import { JobHandler } from '../jobs/job-handler.js';
 import { JobQueue } from '../jobs/job-queue.service.js';
 import type { JobContext, JobTypes } from '../jobs/job-types.js';
 import { JobWorker } from '../jobs/job-worker.service.js';
+import { inSpan } from '../telemetry/spans.js';
 import { render, type TemplateUse } from './mail-templates.js';
 import { MailTransport } from './mail-transport.js';
 import { PublicUrl } from './public-url.service.js';
@@ -39,7 +41,7 @@ export class Mailer implements OnModuleInit, OnApplicationShutdown {
 
   @JobHandler('mail.send')
   async send({ to, ...use }: JobTypes['mail.send'], job: JobContext): Promise<void> {
-    await this.transport.send({
+    const mail = {
       // The job's: a mail that is sent again, because nobody knows whether it arrived, can be told for what it is.
       messageId: `<${job.id}@${this.domain}>`,
       from: this.config.MAIL_FROM,
@@ -49,7 +51,9 @@ export class Mailer implements OnModuleInit, OnApplicationShutdown {
         open: ({ sealedToken, owner }) => this.cipher.decrypt(sealedToken, owner),
       }),
       headers: { 'Auto-Submitted': 'auto-generated' },
-    });
+    };
+    const attributes = { 'herald.mail.template': use.template };
+    await inSpan('send mail', { kind: SpanKind.CLIENT, attributes }, () => this.transport.send(mail));
   }
 
   private async traceOf(eventId: string): Promise<object[]> {

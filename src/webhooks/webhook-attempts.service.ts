@@ -1,5 +1,6 @@
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
+import { SpanKind } from '@opentelemetry/api';
 import { In, type EntityManager, type Repository } from 'typeorm';
 import { Batcher } from '../common/batcher.js';
 import { Config } from '../config/config.js';
@@ -8,6 +9,7 @@ import { JobHandler, OnDeadJob } from '../jobs/job-handler.js';
 import { JobQueue } from '../jobs/job-queue.service.js';
 import type { JobContext, JobTypes } from '../jobs/job-types.js';
 import { JobWorker } from '../jobs/job-worker.service.js';
+import { fail, inSpan } from '../telemetry/spans.js';
 import { afterAttempt, MAX_FAILING_MS, outcomeFor, type AttemptResult } from './delivery-schedule.js';
 import { signedHeaders } from './signature.js';
 import { WebhookClient } from './webhook-client.js';
@@ -83,7 +85,20 @@ export class WebhookAttempts implements OnApplicationBootstrap, OnApplicationShu
     const now = Date.now();
     const secrets = this.endpoints.secretsOf(endpoint, now);
     const message = { endpointId: endpoint.id, deliveryId, eventId, eventType, body, now, secrets };
-    const result = await this.client.send({ url: endpoint.url, headers: signedHeaders(message), body, signal });
+    const request = { url: endpoint.url, headers: signedHeaders(message), body, signal };
+    // The host alone: the rest of a URL may be a secret. No `traceparent` is sent: a receiver has the event's id.
+    const attributes = {
+      'server.address': new URL(endpoint.url).hostname,
+      'herald.webhook.endpoint_id': endpoint.id,
+      'herald.webhook.delivery_id': deliveryId,
+      'herald.webhook.attempt': attempt,
+    };
+    const result = await inSpan('webhook attempt', { kind: SpanKind.CLIENT, attributes }, async (span) => {
+      const ended = await this.client.send(request);
+      if (ended.status !== null) span?.setAttribute('http.response.status_code', ended.status);
+      if (ended.outcome !== 'delivered') fail(span, ended.outcome);
+      return ended;
+    });
     // Given up by a shutdown: the next process makes this attempt.
     signal.throwIfAborted();
     await this.recorder.add({ deliveryId, number: attempt, url: endpoint.url, result });
