@@ -328,16 +328,16 @@ export const envSchema = z.object({
       const split = pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)] as const);
       return Object.fromEntries(split.map(([name, value]) => [name, decodeURIComponent(value)]));
     })
-    .default({})
+    .prefault('')
     .meta(
       meta('headers for the collector, name=value, comma separated, values URL-encoded; a secret', 'x-api-key=abc'),
     ),
-  OTEL_SERVICE_NAME: z.string().default('herald').meta(meta('the name of this service in traces', 'herald')),
+  OTEL_SERVICE_NAME: z.string().prefault('herald').meta(meta('the name of this service in traces', 'herald')),
   OTEL_TRACES_SAMPLER_ARG: z
     .string()
     .regex(/^(0(\.\d+)?|1(\.0+)?)$/, 'is not a number from 0 to 1')
     .transform(Number)
-    .default(1)
+    .prefault('1')
     .meta(
       meta('the share of traces begun here that are kept, from 0 to 1; a caller’s own decision is followed', '0.1'),
     ),

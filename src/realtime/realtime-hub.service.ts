@@ -68,7 +68,7 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap {
     private readonly authenticator: Authenticator,
     private readonly trail: AuditTrail,
     private readonly metrics: RealtimeMetrics,
-    config: Config,
+    private readonly config: Config,
   ) {
     this.fanOut = new FanOut({
       maxBufferedBytes: config.REALTIME_MAX_BUFFERED_BYTES,
