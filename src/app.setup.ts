@@ -12,7 +12,7 @@ import { AppModule } from './app.module.js';
 import { AppError } from './common/app-error.js';
 import { answerOnSocket, answerUnderWay, errorBody, HttpErrorFilter, pathOf } from './common/http-error.filter.js';
 import { HeraldHttpAdapter } from './common/herald-http.adapter.js';
-import { declare, heraldVersion, loadExtensions } from './extensions/load-extensions.js';
+import { declareExtensions, loadExtensions } from './extensions/load-extensions.js';
 import { PinoLogger } from './common/logger.js';
 import type { AuthenticatedRequest } from './common/principal.js';
 import { runInRequestContext } from './common/request-context.js';
@@ -72,8 +72,8 @@ export async function createApp(
     // Node would refuse it with a bare 400; a hook does it in the contract's shape.
     http: { requireHostHeader: false },
   });
-  const extensions = await loadExtensions(config.HERALD_EXTENSIONS, heraldVersion());
-  declare(extensions, entities);
+  const extensions = await loadExtensions(config.HERALD_EXTENSIONS);
+  declareExtensions(extensions, entities);
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.forRoot(config, extensions, extras), adapter, {
     logger: new PinoLogger({ level: config.LOG_LEVEL, format: config.logFormat }, logs),
     abortOnError: false,

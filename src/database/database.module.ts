@@ -70,11 +70,7 @@ export class DatabaseModule implements OnApplicationShutdown {
 export class MigrationError extends Error {
   override readonly name = 'MigrationError';
 
-  constructor(
-    /** Its class name. */
-    readonly migration: string,
-    cause: unknown,
-  ) {
+  constructor(migration: string, cause: unknown) {
     const why = cause instanceof Error ? cause.message : String(cause);
     super(`The migration ${migration} failed, and nothing of it was kept: ${why}`, { cause });
   }

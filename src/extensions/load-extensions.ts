@@ -28,10 +28,12 @@ const manifest = z.object({
  * @returns each after those that it depends on.
  * @throws ExtensionError
  */
-export async function loadExtensions(names: readonly string[], version: string): Promise<Extension[]> {
+export async function loadExtensions(names: readonly string[]): Promise<Extension[]> {
   if (names.length > 0) resolveApi();
   const found = [...installed];
   for (const name of names) found.push(await importExtension(name));
+  if (found.length === 0) return [];
+  const version = heraldVersion();
   for (const extension of found) check(extension, version);
   const byName = new Map<string, Extension>();
   for (const extension of found) {
@@ -121,7 +123,7 @@ function inOrder(byName: ReadonlyMap<string, Extension>): Extension[] {
  * @param ownEntities - Herald's, whose tables and migrations nobody else's may be called like.
  * @throws ExtensionError for a name that is taken.
  */
-export function declare(extensions: readonly Extension[], ownEntities: readonly Type[]): void {
+export function declareExtensions(extensions: readonly Extension[], ownEntities: readonly Type[]): void {
   const tables = new Map(ownEntities.map((entity) => [tableOf(entity), 'Herald']));
   const migrationNames = new Map(migrations.map(({ name }) => [name, 'Herald']));
   for (const { name, events = {}, mails = {}, entities = [], migrations: own = [] } of extensions) {
@@ -151,7 +153,7 @@ function take(
 }
 
 /** Herald's own version. */
-export function heraldVersion(): string {
+function heraldVersion(): string {
   // Beside the sources it is one folder up, in the build two.
   const file = ['../../package.json', '../../../package.json']
     .map((path) => new URL(path, import.meta.url))
