@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { declareIn } from '../common/declare.js';
 
 const userId = z.uuid();
 const email = z.email();
@@ -130,8 +131,8 @@ export type EventPayload<T extends EventType> = T extends OwnEventType
 /** The names of Herald's own events, in the catalogue's order. */
 export const EVENT_TYPES = Object.keys(catalogue) as readonly OwnEventType[];
 
-/** What extensions have declared. */
-const declared = new Map<string, EventDefinition>();
+/** Herald's own, then those of extensions. */
+const all = new Map<string, EventDefinition>(Object.entries(catalogue));
 
 /**
  * Adds event types to those of this process.
@@ -139,25 +140,22 @@ const declared = new Map<string, EventDefinition>();
  * @throws TypeError for a name that is not `noun.verb`, or is taken by another definition.
  */
 export function declareEvents(definitions: Readonly<Record<string, EventDefinition>>): void {
-  for (const [type, definition] of Object.entries(definitions)) {
+  for (const type of Object.keys(definitions)) {
     if (!/^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$/.test(type)) {
       throw new TypeError(`"${type}" is no name for an event: use noun.verb-past in lower case, such as note.created`);
     }
-    if ((definitionOf(type) ?? definition) !== definition) {
-      throw new TypeError(`There is an event "${type}" already: choose another name`);
-    }
   }
-  for (const [type, definition] of Object.entries(definitions)) declared.set(type, definition);
+  declareIn(all, 'an event', definitions);
 }
 
 /** Returns all names: Herald's own, then those of extensions. */
 export function eventTypes(): readonly EventType[] {
-  return [...EVENT_TYPES, ...(declared.keys() as Iterable<EventType>)];
+  return [...(all.keys() as Iterable<EventType>)];
 }
 
 /** Returns the definition of an event type, or undefined. */
 export function definitionOf(name: string): EventDefinition | undefined {
-  return Object.hasOwn(catalogue, name) ? catalogue[name as OwnEventType] : declared.get(name);
+  return all.get(name);
 }
 
 /** Says whether `name` is an event type. */

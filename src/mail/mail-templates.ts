@@ -1,3 +1,5 @@
+import { declareIn } from '../common/declare.js';
+
 /** What a mail says: rendered as text and as HTML from the same words. */
 export interface MailContent {
   subject: string;
@@ -92,16 +94,12 @@ export type TemplateUse = { [T in keyof Templates]: { template: T; data: Templat
 /** Says what a mail holds. */
 export type MailTemplate<D> = (data: D, tools: TemplateTools) => MailContent;
 
-const declared = new Map<string, MailTemplate<never>>();
+/** Herald's own, then those of extensions. */
+const all = new Map<string, MailTemplate<never>>(Object.entries(templates));
 
-/** Adds templates to those of this process. @throws TypeError for a name that is taken. */
+/** Adds templates to those of this process. @throws TypeError for a name that is taken by another template. */
 export function declareMails(more: Readonly<Record<string, MailTemplate<never>>>): void {
-  for (const [name, template] of Object.entries(more)) {
-    if (Object.hasOwn(templates, name) || (declared.get(name) ?? template) !== template) {
-      throw new TypeError(`There is a mail template "${name}" already: choose another name`);
-    }
-    declared.set(name, template);
-  }
+  declareIn(all, 'a mail template', more);
 }
 
 /** A mail as it is read. */
@@ -113,8 +111,7 @@ export interface RenderedMail {
 
 /** Renders a template; whatever the data holds is text, in HTML too. */
 export function render({ template, data }: TemplateUse, tools: TemplateTools): RenderedMail {
-  const make = (Object.hasOwn(templates, template) ? templates[template] : declared.get(template)) as
-    MailTemplate<TemplateUse['data']> | undefined;
+  const make = all.get(template) as MailTemplate<TemplateUse['data']> | undefined;
   if (!make) throw new TypeError(`There is no mail template "${template}"`);
   const { subject, paragraphs, link } = make(data, tools);
   const anchor = link && `<a href="${escapeHtml(link.url)}">${escapeHtml(link.label)}</a>`;
