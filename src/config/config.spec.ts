@@ -1,5 +1,6 @@
-import { describe, expect, it } from 'vitest';
-import { ConfigError, loadConfig } from './config.js';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
+import { ConfigError, loadConfig, readSettings } from './config.js';
 
 const KEY = 'k'.repeat(32);
 const DATA_KEY = Buffer.alloc(32, 1).toString('base64');
@@ -63,5 +64,34 @@ describe('loadConfig', () => {
 
   it('serves only its own origin in production unless told otherwise', () => {
     expect(loadConfig({ NODE_ENV: 'production', JWT_SECRET: KEY, DATA_KEY }).allowedOrigins).toEqual([]);
+  });
+});
+
+describe('readSettings', () => {
+  const schema = z.object({
+    THING_KEY: z.string().min(8, 'is too short'),
+    THING_SIZE: z.coerce.number({ error: 'is not a number' }).default(3).meta({ example: '5' }),
+    THING_NAME: z.string(),
+  });
+  afterEach(() => vi.unstubAllEnvs());
+
+  it('reads variables of an extension, an empty one as unset', () => {
+    vi.stubEnv('THING_KEY', 'long enough');
+    vi.stubEnv('THING_NAME', 'x');
+    vi.stubEnv('THING_SIZE', ' ');
+    expect(readSettings(schema)).toEqual({ THING_KEY: 'long enough', THING_NAME: 'x', THING_SIZE: 3 });
+  });
+
+  it('tells mistakes as those of Herald are told', () => {
+    vi.stubEnv('THING_KEY', 'hunter');
+    vi.stubEnv('THING_SIZE', 'big');
+    expect(() => readSettings(schema)).toThrow(
+      new ConfigError(
+        'The configuration is not valid:\n' +
+          '  THING_KEY: (not shown) is too short\n' +
+          '  THING_SIZE: "big" is not a number; for example THING_SIZE=5\n' +
+          '  THING_NAME: is required',
+      ),
+    );
   });
 });

@@ -37,42 +37,61 @@ export class ConfigError extends Error {
  * @throws ConfigError naming, for every mistake, the variable, what is wrong with its value, and a value that works.
  */
 export function loadConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const values = parse(envSchema, environment);
+  const mistakes = missing(values);
+  if (mistakes.length > 0) throw invalid(mistakes);
+  return new Config(values);
+}
+
+/** Parses what is set; an empty variable counts as unset. @throws ConfigError */
+function parse<S extends z.ZodObject>(
+  schema: S,
+  environment: Readonly<Record<string, string | undefined>>,
+): z.infer<S> {
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value?.trim()));
-  const result = envSchema.safeParse(given);
-  const mistakes = result.success ? missing(result.data) : result.error.issues.map((issue) => describe(issue, given));
-  if (mistakes.length > 0 || !result.success) {
-    throw new ConfigError(
-      `The configuration is not valid:\n${[...new Set(mistakes)].map((line) => `  ${line}`).join('\n')}`,
-    );
-  }
-  return new Config(result.data);
+  const result = schema.safeParse(given);
+  if (result.success) return result.data;
+  throw invalid(result.error.issues.map((issue) => describe(schema, issue, given)));
+}
+
+function invalid(mistakes: readonly string[]): ConfigError {
+  const lines = [...new Set(mistakes)].map((line) => `  ${line}`);
+  return new ConfigError(`The configuration is not valid:\n${lines.join('\n')}`);
 }
 
 /** What one variable demands of another, which no single variable's schema can say. */
 function missing(env: Env): string[] {
   const mistakes: string[] = [];
   if (env.NODE_ENV === 'production') {
-    if (!env.JWT_SECRET) mistakes.push(explain('JWT_SECRET', 'is required in production'));
-    if (!env.DATA_KEY) mistakes.push(explain('DATA_KEY', 'is required in production'));
+    if (!env.JWT_SECRET) mistakes.push(explain(envSchema, 'JWT_SECRET', 'is required in production'));
+    if (!env.DATA_KEY) mistakes.push(explain(envSchema, 'DATA_KEY', 'is required in production'));
   }
-  if (env.ADMIN_EMAIL && !env.ADMIN_PASSWORD) mistakes.push(explain('ADMIN_PASSWORD', 'is required with ADMIN_EMAIL'));
-  if (env.ADMIN_PASSWORD && !env.ADMIN_EMAIL) mistakes.push(explain('ADMIN_EMAIL', 'is required with ADMIN_PASSWORD'));
+  if (env.ADMIN_EMAIL && !env.ADMIN_PASSWORD) {
+    mistakes.push(explain(envSchema, 'ADMIN_PASSWORD', 'is required with ADMIN_EMAIL'));
+  }
+  if (env.ADMIN_PASSWORD && !env.ADMIN_EMAIL) {
+    mistakes.push(explain(envSchema, 'ADMIN_EMAIL', 'is required with ADMIN_PASSWORD'));
+  }
   return mistakes;
 }
 
 /** Variables whose values no message may show. */
-const SECRET = /SECRET|PASSWORD|KEY|TOKEN|MAIL_URL|HEADERS/;
+const SECRET = /SECRET|PASSWORD|KEY|TOKEN|MAIL_URL|WEBHOOK_URL|HEADERS/;
 
-function describe(issue: z.core.$ZodIssue, given: Record<string, string | undefined>): string {
+function describe(schema: z.ZodObject, issue: z.core.$ZodIssue, given: Record<string, string | undefined>): string {
   const variable = String(issue.path[0]);
-  const value = SECRET.test(variable) ? '(not shown)' : JSON.stringify(given[variable]?.slice(0, 60));
-  return explain(variable, `${value} ${issue.message}`);
+  const text = given[variable];
+  if (text === undefined) {
+    return explain(schema, variable, issue.code === 'invalid_type' ? 'is required' : issue.message);
+  }
+  const value = SECRET.test(variable) ? '(not shown)' : JSON.stringify(text.slice(0, 60));
+  return explain(schema, variable, `${value} ${issue.message}`);
 }
 
-function explain(variable: string, problem: string): string {
-  const schema = envSchema.shape[variable as keyof typeof envSchema.shape];
-  const example = z.globalRegistry.get(schema)?.['example'];
-  return `${variable}: ${problem}; for example ${variable}=${String(example)}`;
+function explain({ shape }: z.ZodObject, variable: string, problem: string): string {
+  const type = shape[variable] as z.ZodType | undefined;
+  const example = type && (z.globalRegistry.get(type)?.['example'] as string | undefined);
+  return `${variable}: ${problem}${example === undefined ? '' : `; for example ${variable}=${example}`}`;
 }
 
 /** Reads `.env`, if there is one, and the process's environment, which wins; the only place that does. */
@@ -87,9 +106,5 @@ export function loadProcessConfig(): Config {
  * @throws ConfigError with one line per mistake.
  */
 export function readSettings<S extends z.ZodObject>(schema: S): z.infer<S> {
-  const given = Object.fromEntries(Object.entries(process.env).filter(([, value]) => value?.trim()));
-  const result = schema.safeParse(given);
-  if (result.success) return result.data;
-  const lines = result.error.issues.map(({ path, message }) => `  ${path.join('.')}: ${message}`);
-  throw new ConfigError(`The configuration is not valid:\n${[...new Set(lines)].join('\n')}`);
+  return parse(schema, process.env);
 }
