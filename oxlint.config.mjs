@@ -93,7 +93,14 @@ export default {
     {
       files: ['src/extensions/*/**/*.ts'],
       rules: restrict([
-        { group: ['../**', '!**/extension-api.js'], message: 'Extensions import extension-api.js only.' },
+        {
+          group: ['../**', '!../../extension-api.js'],
+          message: 'An extension imports extension-api.js and nothing else of Herald.',
+        },
+        {
+          group: ['@nestjs/**', 'typeorm', 'typeorm/**', 'zod', 'zod/**', 'eventemitter2'],
+          message: 'Comes through extension-api.js, so that an extension runs on the copy that Herald runs on.',
+        },
       ]),
     },
     // What an extension is made of comes through here.

@@ -34,6 +34,8 @@ export {
   Column,
   Entity,
   Index,
+  LessThan,
+  MoreThan,
   PrimaryColumn,
   type EntityManager,
   type MigrationInterface,
@@ -53,6 +55,7 @@ export {
 
 export { AccountLookup } from './auth/account-lookup.service.js';
 export { AppError, type ErrorCode, type ErrorDetail } from './common/app-error.js';
+export { toPage, type Page } from './common/pagination.js';
 export {
   AllowScope,
   CurrentPrincipal,
@@ -62,7 +65,9 @@ export {
   type Role,
   type Scope,
 } from './common/principal.js';
+export { timeOrderedId } from './common/time-ids.js';
 export { Config, readSettings } from './config/config.js';
+export { duration, flag, integer, list, oneOf } from './config/variables.js';
 export { bigint } from './database/columns.js';
 export { Housekeeping } from './database/housekeeping.service.js';
 export { UnitOfWork } from './database/unit-of-work.js';

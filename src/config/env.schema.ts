@@ -2,44 +2,7 @@ import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { parseDuration } from './duration.js';
-
-/** What stands beside every variable: read by the error messages, `.env.example` and docs/configuration.md. */
-interface VariableMeta {
-  /** What the variable means, its unit included. */
-  meaning: string;
-  /** A value that would be accepted. */
-  example: string;
-}
-
-const meta = (meaning: string, example: string): VariableMeta & Record<string, unknown> => ({ meaning, example });
-
-/** A whole number, written in digits alone (`1e3`, `0x10` and blanks are refused). */
-const integer = (min: number, max: number) =>
-  z
-    .string()
-    .regex(/^\d+$/, 'is not a whole number')
-    .transform(Number)
-    .pipe(z.number().min(min, `is below ${min}`).max(max, `is above ${max}`));
-
-/** Milliseconds from a duration with a unit: `500ms`, `30s`, `15m`, `12h`, `7d`. */
-const duration = () =>
-  z.string().transform((text, context) => {
-    const ms = parseDuration(text);
-    if (ms !== undefined && ms > 0) return ms;
-    context.addIssue({ code: 'custom', message: 'is not a duration (a number and one of ms, s, m, h, d)' });
-    return z.NEVER;
-  });
-
-const oneOf = <const T extends readonly [string, ...string[]]>(...values: T) =>
-  z.enum(values, { error: `is not one of ${values.join(', ')}` });
-
-const flag = () => oneOf('true', 'false').transform((text) => text === 'true');
-
-const list = (text: string) =>
-  text
-    .split(',')
-    .map((item) => item.trim())
-    .filter(Boolean);
+import { duration, flag, integer, list, meta, oneOf } from './variables.js';
 
 const isAddressOrRange = (entry: string) => {
   if (['loopback', 'linklocal', 'uniquelocal'].includes(entry)) return true;
@@ -228,8 +191,8 @@ export const envSchema = z.object({
     .prefault('')
     .meta(
       meta(
-        'extensions to load, comma separated: names of packages that are installed, paths',
-        'herald-notes,./my-extension',
+        'extensions to load, comma separated: shipped ones (herald/user-notes), packages that are installed, paths',
+        'herald/user-notes,./my-extension',
       ),
     ),
   JOBS_STORE: oneOf('database', 'memory')

@@ -10,6 +10,7 @@ import { declareEvents } from '../events/catalogue.js';
 import { declareMails } from '../mail/mail-templates.js';
 import { ExtensionError, isExtension, type Extension } from './extension.js';
 import { installed } from './installed.js';
+import { SHIPPED_PREFIX, shipped } from './shipped.js';
 
 /** Where extensions find what they import, wherever they are themselves. */
 const API = new URL('../extension-api.js', import.meta.url);
@@ -23,13 +24,13 @@ const manifest = z.object({
 });
 
 /**
- * Finds the extensions that are part of this build, and those that `HERALD_EXTENSIONS` names by package or path.
+ * Finds the extensions that a team has built in, and those that `HERALD_EXTENSIONS` names: shipped ones, packages, paths.
  *
  * @returns each after those that it depends on.
  * @throws ExtensionError
  */
 export async function loadExtensions(names: readonly string[]): Promise<Extension[]> {
-  if (names.length > 0) resolveApi();
+  if (names.some((name) => !name.startsWith(SHIPPED_PREFIX))) resolveApi();
   const found = [...installed];
   for (const name of names) found.push(await importExtension(name));
   if (found.length === 0) return [];
@@ -53,6 +54,7 @@ function resolveApi(): void {
 }
 
 async function importExtension(name: string): Promise<Extension> {
+  if (name.startsWith(SHIPPED_PREFIX)) return importShipped(name);
   const exported: unknown = await import(locate(name)).catch((error: unknown) => {
     const { code, message } = error as { code?: string; message?: string };
     if (code === 'ERR_MODULE_NOT_FOUND' && message?.includes(`'${name}'`)) {
@@ -65,6 +67,12 @@ async function importExtension(name: string): Promise<Extension> {
   const extension = (exported as { default?: unknown }).default;
   if (isExtension(extension)) return extension;
   throw new ExtensionError(`"${name}" is no extension: its default export must be what defineExtension returns.`);
+}
+
+async function importShipped(name: string): Promise<Extension> {
+  const load = shipped.get(name);
+  if (load) return (await load()).default;
+  throw new ExtensionError(`Herald ships no extension "${name}". Those it ships: ${[...shipped.keys()].join(', ')}.`);
 }
 
 /** Turns a path into the URL of the file that is meant; a package's name stays what it is. */

@@ -119,6 +119,7 @@ const connectionOfUser = async () => {
   return connections.find(({ id }: { id: string }) => !before.has(id)).id as string;
 };
 const newDeadJob = () => deadJob(server);
+const noteOfUser = async () => (await call('POST /notes', { text: 'x' }, people.user.accessToken)).id as string;
 
 const API: Row[] = [
   ['POST /auth/register', anyone(201), { body: newAccount }],
@@ -182,6 +183,11 @@ const API: Row[] = [
   ['POST /jobs/redrive', admins(200, 'jobs:manage'), { body: { type: 'auth.forgot-password' } }],
   ['POST /jobs/:id/retry', admins(200, 'jobs:manage'), { id: newDeadJob }],
   ['DELETE /jobs/:id', admins(204, 'jobs:manage'), { id: newDeadJob }],
+  ['GET /notes', self(200)],
+  ['POST /notes', self(201), { body: { text: 'x' } }],
+  ['GET /notes/:id', owner(200), { id: noteOfUser }],
+  ['PATCH /notes/:id', owner(200), { id: noteOfUser, body: { text: 'y' } }],
+  ['DELETE /notes/:id', owner(204), { id: noteOfUser }],
 ];
 
 /** What has no `/api/v1` before it. */
@@ -211,7 +217,9 @@ class RouteRecorder {
 describe('access: every endpoint answers every kind of caller', () => {
   beforeAll(async () => {
     receiver = await Receiver.start();
-    server = await TestServer.start({ WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8' }, [RouteRecorder]);
+    server = await TestServer.start({ WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8', HERALD_EXTENSIONS: 'herald/user-notes' }, [
+      RouteRecorder,
+    ]);
     people.admin = { ...(await server.api.login(ADMIN)), ...ADMIN, id: '' };
     for (const column of ['user', 'other', 'banned', 'loggedOut'] as const) {
       people[column] = await server.api.register();

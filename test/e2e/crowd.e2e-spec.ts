@@ -2,7 +2,7 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
-import { catalogue, EVENT_TYPES, type EventType } from '../../src/events/catalogue.js';
+import { definitionOf, EVENT_TYPES, type EventType } from '../../src/events/catalogue.js';
 import type { EventEnvelope } from '../../src/events/domain-event.js';
 import { EventBus } from '../../src/events/event-bus.js';
 import { EventJournal, type JournalQuery } from '../../src/events/event-journal.service.js';
@@ -103,7 +103,9 @@ describe(`a crowd of ${CLIENTS} clients that come and go (CROWD_SEED=${SEED})`, 
     { id: userId, email }: Pick<Account, 'id' | 'email'>,
   ): Promise<EventEnvelope> {
     const all: Record<string, unknown> = { userId, email, fields: ['email'], keyId: randomUUID() };
-    const payload = Object.fromEntries(Object.keys(catalogue[type].payload.shape).map((key) => [key, all[key]]));
+    const payload = Object.fromEntries(
+      Object.keys(definitionOf(type)?.payload.shape ?? {}).map((key) => [key, all[key]]),
+    );
     return server.app.get(EventBus).publish(type, payload as never);
   }
 

@@ -5,13 +5,20 @@ import { DataSource } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { entities } from '../../src/app.entities.js';
 import { readerOptions, writerOptions } from '../../src/database/data-source-options.js';
+import { shipped } from '../../src/extensions/shipped.js';
 
 describe('the migrations', () => {
   let folder: string;
   let source: DataSource;
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), 'herald-schema-'));
-    const settings = { file: join(folder, 'db.sqlite'), synchronous: 'FULL' as const, entities };
+    const extensions = await Promise.all([...shipped.values()].map(async (load) => (await load()).default));
+    const settings = {
+      file: join(folder, 'db.sqlite'),
+      synchronous: 'FULL' as const,
+      entities: [...entities, ...extensions.flatMap((one) => one.entities ?? [])],
+      migrations: extensions.flatMap((one) => one.migrations ?? []),
+    };
     source = await new DataSource(writerOptions(settings)).initialize();
     await source.runMigrations();
   });
@@ -20,7 +27,7 @@ describe('the migrations', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it('make exactly the tables of the entities', async () => {
+  it('make exactly the tables of the entities, those of shipped extensions too', async () => {
     const { upQueries } = await source.driver.createSchemaBuilder().log();
     expect(upQueries.map(({ query }) => query)).toEqual([]);
   });

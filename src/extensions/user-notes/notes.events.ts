@@ -1,0 +1,16 @@
+import { defineEvent, z, type EventsOf } from '../../extension-api.js';
+
+const payload = z.strictObject({ noteId: z.uuid(), userId: z.uuid() });
+/** Whose event it is: its owner sees it, and admins do. */
+const subject = ({ userId }: z.infer<typeof payload>) => userId;
+
+/** What happens to notes. A note's text is nobody else's business, so no event carries it. */
+export const noteEvents = {
+  'note.created': defineEvent({ description: 'Somebody wrote a note.', payload, subject }),
+  'note.updated': defineEvent({ description: 'Somebody changed a note of theirs.', payload, subject }),
+  'note.deleted': defineEvent({ description: 'Somebody deleted a note of theirs.', payload, subject }),
+};
+
+declare module '../../extension-api.js' {
+  interface ExtensionEvents extends EventsOf<typeof noteEvents> {}
+}
