@@ -23,7 +23,7 @@ const rooms = {
   ...Object.fromEntries(readers.map((room) => [room, [...foundation, 'auth']])),
   ...Object.fromEntries(doors.map((room) => [room, [...foundation, ...features, ...readers]])),
   // The contract and the loader; what is in folders of its own imports extension-api.ts alone.
-  extensions: [...foundation, 'auth', 'health', 'mail'],
+  extensions: [...foundation, 'auth', 'health', 'mail', 'webhooks'],
 };
 
 const eventEmitter = {

@@ -75,13 +75,17 @@ export { AuditTrail } from './events/audit-trail.service.js';
 export { EVERYONE, type EventPayload, type EventType, type ExtensionEvents, type Subject } from './events/catalogue.js';
 export type { DomainEvent, EventEnvelope } from './events/domain-event.js';
 export { EventBus } from './events/event-bus.js';
+export { eventFilters, typesOf } from './events/event-filter.js';
 export { OnDomainEvent } from './events/on-domain-event.js';
 export { ReadinessChecks } from './health/readiness-checks.service.js';
 export { DurableReader } from './jobs/durable-reader.js';
+export { DurableReaders } from './jobs/durable-readers.service.js';
 export { JobHandler, OnDeadJob } from './jobs/job-handler.js';
 export { JobQueue } from './jobs/job-queue.service.js';
 export {
+  RetryAfterError,
   UnrecoverableJobError,
+  type ExtensionJobs,
   type JobContext,
   type JobOptions,
   type JobTypeOptions,
@@ -89,3 +93,5 @@ export {
 } from './jobs/job-types.js';
 export { JobsModule } from './jobs/jobs.module.js';
 export type { ExtensionMails, MailContent, MailTemplate } from './mail/mail-templates.js';
+export type { AttemptResult } from './webhooks/delivery-schedule.js';
+export { WebhookClient, type WebhookRequest } from './webhooks/webhook-client.js';

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { AppError } from '../common/app-error.js';
 import { eventTypes } from './catalogue.js';
 
@@ -36,6 +37,18 @@ function tooMany(field: string): AppError {
   const message = `At most ${MAX_FILTERS} filters are allowed`;
   return new AppError('VALIDATION', message, [{ field, code: 'FILTERS_TOO_MANY', message }]);
 }
+
+/** Filters in one text, `a,b`: for variables. Checked by {@link checkFilters} when it is parsed. */
+export const eventFilters = () =>
+  z.string().transform((text, context) => {
+    try {
+      return checkFilters(splitList(text));
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      context.addIssue({ code: 'custom', message: `holds what is no filter: ${error.message}` });
+      return z.NEVER;
+    }
+  });
 
 /** Says whether one filter lets a type through. */
 export function matchesFilter(filter: string, type: string): boolean {

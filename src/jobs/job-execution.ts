@@ -6,7 +6,7 @@ import { backoffMs } from './backoff.js';
 import type { RegisteredJobType } from './job-registry.service.js';
 import { runForReason } from './job-reason.js';
 import type { ClaimedJob, JobStore, Outcome } from './job-store.service.js';
-import { JobLeaseLostError, UnrecoverableJobError, type JobContext } from './job-types.js';
+import { JobLeaseLostError, RetryAfterError, UnrecoverableJobError, type JobContext } from './job-types.js';
 
 const MAX_ERROR_LENGTH = 1000;
 
@@ -99,7 +99,8 @@ export class JobExecution {
       this.logger.error({ msg: `a job of "${type}" is dead: ${message}`, ...about });
       this.end('dead', { error: message });
     } else {
-      const delayMs = backoffMs(backoff, failures, Math.random);
+      const askedMs = error instanceof RetryAfterError ? error.delayMs : 0;
+      const delayMs = Math.max(askedMs, backoffMs(backoff, failures, Math.random));
       this.logger.warn({ msg: `attempt ${attempt} of "${type}" failed; again in ${delayMs} ms: ${message}`, ...about });
       this.end('failed', { error: message, runAt: Date.now() + delayMs });
     }

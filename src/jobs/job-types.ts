@@ -1,3 +1,8 @@
+/** The job types of extensions, by declaration merging: name to payload. */
+// Empty on purpose: this room knows no extension.
+// oxlint-disable-next-line typescript/no-empty-object-type
+export interface ExtensionJobs {}
+
 /**
  * The map of job types: name to payload. A module adds its own by declaration merging, and declares them at run time
  * with `JobsModule.forFeature`.
@@ -11,7 +16,7 @@
  */
 // Empty on purpose: this room knows no feature.
 // oxlint-disable-next-line typescript/no-empty-object-type
-export interface JobTypes {}
+export interface JobTypes extends ExtensionJobs {}
 
 /** The name of a job type. */
 export type JobType = Extract<keyof JobTypes, string>;
@@ -90,6 +95,19 @@ export interface JobContext {
 /** Thrown by a handler that knows that no further attempt can succeed: the job is dead at once. */
 export class UnrecoverableJobError extends Error {
   override readonly name = 'UnrecoverableJobError';
+}
+
+/** Thrown by a handler that was told how long to wait: the next attempt comes no sooner, and later where backoff says so. */
+export class RetryAfterError extends Error {
+  override readonly name = 'RetryAfterError';
+
+  constructor(
+    message: string,
+    /** From now. */
+    readonly delayMs: number,
+  ) {
+    super(message);
+  }
 }
 
 /** Thrown at an attempt that was given up (timeout, shutdown) and still wants to complete its job. */

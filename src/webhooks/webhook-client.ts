@@ -41,7 +41,7 @@ export interface WebhookRequest {
 }
 
 /**
- * Makes the requests of webhooks, and no others.
+ * Makes the requests of webhooks, and of extensions that tell other systems something.
  *
  * The address is checked when the connection is made, and the one that was checked is the one that is used, so that a
  * name cannot change between the two (DNS rebinding). Redirects are not followed; answers are capped in time and size.

@@ -45,5 +45,6 @@ const WRITING_MS = 15_000;
     WebhookDeliveries,
     DeliveryReconciliation,
   ],
+  exports: [WebhookClient],
 })
 export class WebhooksModule {}

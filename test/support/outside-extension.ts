@@ -36,7 +36,7 @@ const events = {
 declare module 'herald/extension-api' {
   interface ExtensionEvents extends EventsOf<typeof events> {}
   interface ExtensionMails { 'note-kept': { noteId: string } }
-  interface JobTypes { 'note.count': { noteId: string } }
+  interface ExtensionJobs { 'note.count': { noteId: string } }
 }
 
 @Entity('notes')
