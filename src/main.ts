@@ -2,11 +2,11 @@ import 'reflect-metadata';
 import { Logger } from '@nestjs/common';
 import { createApp, startApp } from './app.setup.js';
 import { AppError } from './common/app-error.js';
+import { HERALD_VERSION } from './common/herald-version.js';
 import { ConfigError, loadProcessConfig } from './config/config.js';
 import { MigrationError } from './database/database.module.js';
 import { DatabaseInUseError } from './database/sqlite-lock.js';
 import { ExtensionError } from './extensions/extension.js';
-import { heraldVersion } from './extensions/load-extensions.js';
 import { startTracing } from './telemetry/start-tracing.js';
 
 /** What a person can mend: told in its own sentence. Anything else is told with its stack. */
@@ -23,7 +23,7 @@ function explain(error: unknown): string {
 
 async function main(): Promise<void> {
   const config = loadProcessConfig();
-  const stopTracing = await startTracing(config, heraldVersion());
+  const stopTracing = await startTracing(config, HERALD_VERSION);
   const app = await createApp(config);
   const stop = (signal: string): void => {
     new Logger('Herald').log(`${signal}: shutting down`);

@@ -1,10 +1,11 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createRequire, register } from 'node:module';
 import { isAbsolute, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Type } from '@nestjs/common';
 import semver from 'semver';
 import { z } from 'zod';
+import { HERALD_VERSION } from '../common/herald-version.js';
 import { migrations, tableOf } from '../database/data-source-options.js';
 import { declareEvents } from '../events/catalogue.js';
 import { declareMails } from '../mail/mail-templates.js';
@@ -33,9 +34,7 @@ export async function loadExtensions(names: readonly string[]): Promise<Extensio
   if (names.some((name) => !name.startsWith(SHIPPED_PREFIX))) resolveApi();
   const found = [...installed];
   for (const name of names) found.push(await importExtension(name));
-  if (found.length === 0) return [];
-  const version = heraldVersion();
-  for (const extension of found) check(extension, version);
+  for (const extension of found) check(extension);
   const byName = new Map<string, Extension>();
   for (const extension of found) {
     if (byName.has(extension.name)) {
@@ -90,16 +89,16 @@ function locate(name: string): string {
   }
 }
 
-function check(extension: Extension, version: string): void {
+function check(extension: Extension): void {
   const { name } = extension;
   const result = manifest.safeParse(extension);
   if (!result.success) {
     const [issue] = result.error.issues;
     throw new ExtensionError(`The manifest of the extension "${name}": ${issue?.path.join('.')} ${issue?.message}.`);
   }
-  if (!semver.satisfies(version, extension.requires, { includePrerelease: true })) {
+  if (!semver.satisfies(HERALD_VERSION, extension.requires, { includePrerelease: true })) {
     throw new ExtensionError(
-      `The extension "${name}" ${extension.version} is made for Herald ${extension.requires}, and this is ${version}: install another version of one of them.`,
+      `The extension "${name}" ${extension.version} is made for Herald ${extension.requires}, and this is ${HERALD_VERSION}: install another version of one of them.`,
     );
   }
 }
@@ -158,14 +157,4 @@ function take(
     throw new ExtensionError(`The extension "${extension}" has ${what}, as ${owner} has: choose another name.`);
   }
   owners.set(name, extension);
-}
-
-/** Herald's own version. */
-function heraldVersion(): string {
-  // Beside the sources it is one folder up, in the build two.
-  const file = ['../../package.json', '../../../package.json']
-    .map((path) => new URL(path, import.meta.url))
-    .find((url) => existsSync(url));
-  if (!file) throw new ExtensionError('The package.json of Herald is missing.');
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
