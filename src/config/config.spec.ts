@@ -60,6 +60,7 @@ describe('loadConfig', () => {
     expect(mistakesOf({ JWT_SECRET: 'short' })).toHaveLength(1);
     expect(mistakesOf({ JWT_SECRET: `${KEY},short` })).toHaveLength(1);
     expect(mistakesOf({ JWT_SECRET: 'change-me-change-me-change-me-change-me' })).toHaveLength(1);
+    expect(mistakesOf({ JWT_SECRET: '<the output of: openssl rand -base64 48>' })).toHaveLength(1);
   });
 
   it('serves only its own origin in production unless told otherwise', () => {

@@ -4,6 +4,9 @@ import { z } from 'zod';
 import { parseDuration } from './duration.js';
 import { duration, flag, integer, list, meta, oneOf } from './variables.js';
 
+/** What the examples say in place of a secret, copied as it is. */
+const isFilledIn = (text: string) => !/^<.*>$/.test(text);
+
 const isAddressOrRange = (entry: string) => {
   if (['loopback', 'linklocal', 'uniquelocal'].includes(entry)) return true;
   const [address = '', bits, ...rest] = entry.split('/');
@@ -56,6 +59,7 @@ export const envSchema = z.object({
           z
             .string()
             .refine((key) => Buffer.byteLength(key) >= 32, 'has a key of fewer than 32 bytes')
+            .refine(isFilledIn, 'is a placeholder')
             .refine((key) => !/change.?me|secret.?key|your.?secret/i.test(key), 'is a placeholder'),
         )
         .min(1, 'holds no key'),
@@ -94,6 +98,7 @@ export const envSchema = z.object({
     .meta(meta('the first admin, made at start if no admin exists; needs ADMIN_PASSWORD', 'admin@example.com')),
   ADMIN_PASSWORD: z
     .string()
+    .refine(isFilledIn, 'is a placeholder')
     .optional()
     .meta(meta('password of the first admin; the password policy applies', '<a password of your choice>')),
   CORS_ORIGINS: z
@@ -270,6 +275,7 @@ export const envSchema = z.object({
   METRICS_TOKEN: z
     .string()
     .min(16, 'is shorter than 16 characters')
+    .refine(isFilledIn, 'is a placeholder')
     .optional()
     .meta(
       meta('bearer token that GET /metrics asks for; unset: nothing is asked', '<the output of: openssl rand -hex 24>'),
