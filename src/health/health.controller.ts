@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Controller, Get, type OnModuleDestroy } from '@nestjs/common';
 import { AppError } from '../common/app-error.js';
@@ -7,7 +8,9 @@ import { UnitOfWork } from '../database/unit-of-work.js';
 import { EventJournal } from '../events/event-journal.service.js';
 import { EventRelay } from '../events/event-relay.service.js';
 import { Reconciliation, type ReconcileReport } from '../events/reconciliation.service.js';
+import { checkDisk } from './disk-check.js';
 import { ReadinessChecks } from './readiness-checks.service.js';
+import { StallWatch } from './stall-watch.js';
 
 /** What a service that can serve says of itself. */
 interface Readiness {
@@ -19,12 +22,15 @@ interface Readiness {
 
 /** How long one check may take. */
 const TIMEOUT_MS = 2000;
+/** How long live delivery may stand still while there are events. */
+const MAX_STALL_MS = 10_000;
 
 /** What orchestrators ask: is the process alive, and can it serve? */
 @Public()
 @Controller()
 export class HealthController implements OnModuleDestroy {
   private isClosing = false;
+  private readonly delivery = new StallWatch(MAX_STALL_MS);
 
   constructor(
     private readonly unitOfWork: UnitOfWork,
@@ -46,12 +52,17 @@ export class HealthController implements OnModuleDestroy {
     return { status: 'ok', uptimeSeconds: Math.floor(process.uptime()) };
   }
 
-  /** Reads and writes for real: the journal through the reader, an empty transaction through the writer's gate. */
+  /**
+   * Looks for real: the journal through the reader, a transaction through the writer's gate, the disk, and whether events
+   * are delivered to live clients. Jobs that wait are no reason to serve nobody: they are measured.
+   */
   @Get('readiness')
   async readiness(): Promise<Readiness> {
     if (this.isClosing) throw notReady('The service is shutting down');
     const head = await this.check('database read', () => this.journal.head());
     await this.check('database write', () => this.unitOfWork.run((tx) => tx.query('SELECT 1')));
+    await this.check('disk', () => checkDisk(dirname(this.config.DATABASE_URL.file)));
+    await this.check('live delivery', async () => this.delivery.look(this.relay.position, head, performance.now()));
     await Promise.all([...this.checks.all].map(([name, run]) => this.check(name, run)));
     const relay = { lagEvents: Math.max(0, head - this.relay.position) };
     return { status: 'ready', relay, reconciliation: this.reconciliation.latest ?? null };

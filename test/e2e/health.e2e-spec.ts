@@ -1,5 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import fs from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
+import { EventBus } from '../../src/events/event-bus.js';
 import { TestServer } from '../support/server.js';
 
 describe('the probes', () => {
@@ -8,6 +11,10 @@ describe('the probes', () => {
     server = await TestServer.start();
   });
   afterAll(() => server.close());
+  afterEach(() => {
+    vi.restoreAllMocks();
+    syncBuiltinESMExports();
+  });
 
   const probe = async (path: string) => {
     const response = await fetch(`${server.url}${path}`);
@@ -34,5 +41,39 @@ describe('the probes', () => {
     release();
     await stuck;
     expect((await probe('/readiness')).status).toBe(200);
+  });
+
+  it('is not ready on a disk that is full or cannot be written to, and names the check', async () => {
+    const stats = await fs.statfs('.');
+    vi.spyOn(fs, 'statfs').mockResolvedValueOnce(Object.assign(stats, { bavail: 100, bsize: 4096 }));
+    syncBuiltinESMExports();
+    expect(await probe('/readiness')).toMatchObject({
+      status: 503,
+      body: { error: { message: 'The check "disk" failed' } },
+    });
+    vi.spyOn(fs, 'access').mockRejectedValueOnce(Object.assign(new Error('read-only'), { code: 'EROFS' }));
+    syncBuiltinESMExports();
+    expect((await probe('/readiness')).status).toBe(503);
+    expect((await probe('/readiness')).status).toBe(200);
+  });
+
+  it('is not ready while events are not delivered to live clients, and ready again once they are', async () => {
+    const deliver = vi.spyOn(server.app.get(EventBus), 'deliver').mockImplementation(() => {
+      throw new Error('planted');
+    });
+    await server.api.post('/auth/login', { email: 'nobody@example.com', password: 'Wrong-password-1' });
+    // Behind, but for a moment only.
+    expect(await probe('/readiness')).toMatchObject({ status: 200, body: { data: { relay: { lagEvents: 1 } } } });
+    const now = performance.now.bind(performance);
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + 11_000);
+    expect(await probe('/readiness')).toMatchObject({
+      status: 503,
+      body: { error: { message: 'The check "live delivery" failed' } },
+    });
+    clock.mockRestore();
+    deliver.mockRestore();
+    await expect
+      .poll(() => probe('/readiness'), { timeout: 5000 })
+      .toMatchObject({ body: { data: { relay: { lagEvents: 0 } } } });
   });
 });
