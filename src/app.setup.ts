@@ -72,10 +72,13 @@ export async function createApp(
     // Node would refuse it with a bare 400; a hook does it in the contract's shape.
     http: { requireHostHeader: false },
   });
+  const logger = new PinoLogger({ level: config.LOG_LEVEL, format: config.logFormat }, logs);
+  // What is said before Nest has taken it over is a line like every other.
+  Logger.overrideLogger(logger);
   const extensions = await loadExtensions(config.HERALD_EXTENSIONS);
   declareExtensions(extensions, entities);
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.forRoot(config, extensions, extras), adapter, {
-    logger: new PinoLogger({ level: config.LOG_LEVEL, format: config.logFormat }, logs),
+    logger,
     abortOnError: false,
     bodyParser: false,
   });

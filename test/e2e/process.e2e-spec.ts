@@ -57,7 +57,12 @@ describe('the process', () => {
     expect(said).toContain('JWT_SECRET: is required in production');
     expect(said).toContain('DATA_KEY: is required in production');
     const DATA_KEY = Buffer.alloc(32, 7).toString('base64');
-    await start({ NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32), DATA_KEY });
+    const { output } = await start({ NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32), DATA_KEY });
+    // From its very first line on, the log is JSON.
+    const lines = output.trim().split('\n');
+    expect(lines.map((line) => JSON.parse(line).msg)).toContain(
+      'MAIL_URL is not set: mails are kept as files and reach nobody',
+    );
   });
 
   it('refuses a second process on the same file, and names the first', async () => {

@@ -11,7 +11,7 @@ import { SseClient } from '../support/sse-client.js';
 import { WsClient } from '../support/ws-client.js';
 
 /** The order in which the built server goes down: what came before is looked at when what follows is seen. */
-describe('a shutdown', () => {
+describe('a shutdown', { timeout: 60_000 }, () => {
   let folder: ReturnType<typeof temporaryFolder>;
   let receiver: Receiver;
   let environment: Record<string, string>;

@@ -26,7 +26,7 @@ const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const CALLER = '00f067aa0ba902b7';
 
 /** The built server with a real collector: an HTTP server that takes OTLP. */
-describe('traces', () => {
+describe('traces', { timeout: 60_000 }, () => {
   let folder: ReturnType<typeof temporaryFolder>;
   let collector: Receiver;
   const servers: BuiltServer[] = [];

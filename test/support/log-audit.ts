@@ -38,7 +38,7 @@ export default function setup({ vitest }: TestProject): () => void {
 /**
  * Searches the records of a run.
  *
- * @param hadServers - whether there must have been one.
+ * @param hadServers - whether there must have been servers and secrets.
  * @throws Error that shows the lines, the secrets masked, or says that there was nothing to search.
  */
 function auditLogs(folder: string, hadServers: boolean): void {
@@ -59,7 +59,8 @@ function auditLogs(folder: string, hadServers: boolean): void {
     lines += log.split('\n').length - 1;
     return finder.search(log);
   });
-  if (lines < starts || finder.count === 0) {
+  // A test chosen by name may have used no secret.
+  if (lines < starts || (hadServers && finder.count === 0)) {
     throw new Error(`the logs prove nothing: ${starts} servers, ${lines} lines, ${finder.count} secrets`);
   }
   if (leaks.length === 0) return;
