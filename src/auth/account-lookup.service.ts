@@ -11,4 +11,9 @@ export class AccountLookup {
     const account = await this.users.find('userId' in who ? { id: who.userId } : who);
     return account?.email;
   }
+
+  /** Returns the addresses of all admins who are not banned. */
+  async adminAddresses(): Promise<string[]> {
+    return (await this.users.admins()).map(({ email }) => email);
+  }
 }

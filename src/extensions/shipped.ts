@@ -5,6 +5,7 @@ export const SHIPPED_PREFIX = 'herald/';
 
 /** The extensions that come with Herald and are off until `HERALD_EXTENSIONS` names them. */
 export const shipped: ReadonlyMap<string, () => Promise<{ default: Extension }>> = new Map([
+  ['herald/security-alerts', () => import('./security-alerts/security-alerts.extension.js')],
   ['herald/slack-notifier', () => import('./slack-notifier/slack-notifier.extension.js')],
   ['herald/user-notes', () => import('./user-notes/user-notes.extension.js')],
 ]);

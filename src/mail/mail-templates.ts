@@ -91,6 +91,13 @@ type Templates = OwnTemplates & ExtensionMails;
 /** A template and the data it takes, which must be plain JSON. */
 export type TemplateUse = { [T in keyof Templates]: { template: T; data: Templates[T] } }[keyof Templates];
 
+// Here, so that whoever knows the templates, extensions too, may submit the job.
+declare module '../jobs/job-types.js' {
+  interface JobTypes {
+    'mail.send': { to: string } & TemplateUse;
+  }
+}
+
 /** Says what a mail holds. */
 export type MailTemplate<D> = (data: D, tools: TemplateTools) => MailContent;
 

@@ -8,15 +8,9 @@ import { JobQueue } from '../jobs/job-queue.service.js';
 import type { JobContext, JobTypes } from '../jobs/job-types.js';
 import { JobWorker } from '../jobs/job-worker.service.js';
 import { inSpan } from '../telemetry/spans.js';
-import { render, type TemplateUse } from './mail-templates.js';
+import { render } from './mail-templates.js';
 import { MailTransport } from './mail-transport.js';
 import { PublicUrl } from './public-url.service.js';
-
-declare module '../jobs/job-types.js' {
-  interface JobTypes {
-    'mail.send': { to: string } & TemplateUse;
-  }
-}
 
 /** Sends mails: submit a `mail.send` job with the change that is its reason. */
 @Injectable()

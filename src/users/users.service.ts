@@ -115,6 +115,11 @@ export class UsersService {
     return this.users.existsBy({ role });
   }
 
+  /** Returns the admins who can do something: those who are not banned. */
+  async admins(): Promise<User[]> {
+    return this.users.findBy({ role: 'admin', bannedAt: IsNull() });
+  }
+
   /**
    * Changes address or password of the caller's own account.
    *
