@@ -12,7 +12,10 @@ import { AppModule } from './app.module.js';
 import { AppError } from './common/app-error.js';
 import { answerOnSocket, answerUnderWay, errorBody, HttpErrorFilter, pathOf } from './common/http-error.filter.js';
 import { HeraldHttpAdapter } from './common/herald-http.adapter.js';
+import type { Extension } from './extensions/extension.js';
+import { EXTENSIONS } from './extensions/installed-extensions.service.js';
 import { declareExtensions, loadExtensions } from './extensions/load-extensions.js';
+import { explainFailure } from './extensions/start-failures.js';
 import { PinoLogger } from './common/logger.js';
 import type { AuthenticatedRequest } from './common/principal.js';
 import { runInRequestContext } from './common/request-context.js';
@@ -81,6 +84,8 @@ export async function createApp(
     logger,
     abortOnError: false,
     bodyParser: false,
+  }).catch((error: unknown) => {
+    throw explainFailure(error, extensions);
   });
   const fastify = adapter.getInstance<FastifyInstance>();
   // Node would answer an expectation that it does not know with a bare 417; RFC 9110 §10.1.1 lets a server ignore it.
@@ -103,7 +108,9 @@ export async function createApp(
 
 /** Starts the application and returns the URL it listens on. */
 export async function startApp(app: NestFastifyApplication, config: Config): Promise<string> {
-  await app.init();
+  await app.init().catch((error: unknown) => {
+    throw explainFailure(error, app.get<Extension[]>(EXTENSIONS));
+  });
   // Only now is every subscriber and handler in place, and nobody is connected yet.
   await app.get(EventRelay).start();
   await app.get(DurableReaders).start();

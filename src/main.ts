@@ -3,17 +3,13 @@ import { Logger } from '@nestjs/common';
 import { createApp, startApp } from './app.setup.js';
 import { AppError } from './common/app-error.js';
 import { HERALD_VERSION } from './common/herald-version.js';
-import { ConfigError, loadProcessConfig } from './config/config.js';
-import { MigrationError } from './database/database.module.js';
-import { DatabaseInUseError } from './database/sqlite-lock.js';
-import { ExtensionError } from './extensions/extension.js';
+import { StartError } from './common/start-error.js';
+import { loadProcessConfig } from './config/config.js';
 import { startTracing } from './telemetry/start-tracing.js';
 
-/** What a person can mend: told in its own sentence. Anything else is told with its stack. */
-const PLAIN = [ConfigError, DatabaseInUseError, ExtensionError, MigrationError];
-
+/** What a person can mend is told in its own sentence, anything else with its stack. */
 function explain(error: unknown): string {
-  if (error instanceof Error && PLAIN.some((kind) => error instanceof kind)) return error.message;
+  if (error instanceof StartError) return error.message;
   if (error instanceof AppError)
     return [error.message, ...(error.details ?? []).map(({ message }) => message)].join('\n  ');
   const { code, port } = error as { code?: string; port?: number };

@@ -1,4 +1,5 @@
 import { DiscoveryService, MetadataScanner, Reflector } from '@nestjs/core';
+import { StartError } from './start-error.js';
 
 /** A method that carries a decorator. */
 export interface DecoratedMethod<T> {
@@ -14,7 +15,7 @@ export interface DecoratedMethod<T> {
  * Finds the methods of all providers that carry a decorator's metadata.
  *
  * @param decorator - builds the decorator as its user wrote it, for messages.
- * @throws Error for a method of a request-scoped provider, which no event or job could ever reach.
+ * @throws StartError for a method of a request-scoped provider, which no event or job could ever reach.
  */
 export function findDecoratedMethods<T>(
   discovery: DiscoveryService,
@@ -35,7 +36,7 @@ export function findDecoratedMethods<T>(
       if (value === undefined) continue;
       const place = `${decorator(value)} on ${instance.constructor.name}.${name}`;
       if (!wrapper.isDependencyTreeStatic()) {
-        throw new Error(`${place}: the provider is request-scoped; make it a singleton.`);
+        throw new StartError(`${place}: the provider is request-scoped; make it a singleton.`);
       }
       found.push({ value, place, call: (...args) => Reflect.apply(method, instance, args) as unknown });
     }

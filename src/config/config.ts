@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { z } from 'zod';
+import { StartError } from '../common/start-error.js';
 import { envSchema, type Env } from './env.schema.js';
 
 /** The configuration, injectable by its class: `constructor(private readonly config: Config)`. */
@@ -27,7 +28,7 @@ export class Config {
 export interface Config extends Readonly<Env> {}
 
 /** Thrown when variables are wrong; its message has one line per mistake. */
-export class ConfigError extends Error {
+export class ConfigError extends StartError {
   override readonly name = 'ConfigError';
 }
 

@@ -1,6 +1,7 @@
 import { Inject, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
+import { StartError } from '../common/start-error.js';
 import { Config } from '../config/config.js';
 import { readerOptions, writerOptions, type DatabaseSettings } from './data-source-options.js';
 import { HotQueries } from './hot-queries.service.js';
@@ -67,7 +68,7 @@ export class DatabaseModule implements OnApplicationShutdown {
 }
 
 /** A migration did not work; the start stops, and nothing of it was kept. */
-export class MigrationError extends Error {
+class MigrationError extends StartError {
   override readonly name = 'MigrationError';
 
   constructor(migration: string, cause: unknown) {

@@ -1,9 +1,10 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import SqliteDatabase from 'better-sqlite3';
+import { StartError } from '../common/start-error.js';
 
 /** Thrown when another process holds the database; its message says which, and what to do. */
-export class DatabaseInUseError extends Error {
+export class DatabaseInUseError extends StartError {
   override readonly name = 'DatabaseInUseError';
 }
 

@@ -1,6 +1,7 @@
 import { Injectable, SetMetadata, type OnModuleInit } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import { findDecoratedMethods } from '../common/decorated-methods.js';
+import { StartError } from '../common/start-error.js';
 import { eventTypes, isEventType, type EventType } from './catalogue.js';
 import { EventBus, type EventHandler } from './event-bus.js';
 
@@ -38,7 +39,7 @@ export class DomainEventExplorer implements OnModuleInit {
     for (const { value, place, call } of findDecoratedMethods<string>(this.discovery, ON_DOMAIN_EVENT, decorator)) {
       if (value === '*') this.bus.subscribeAll(call);
       else if (isEventType(value)) this.bus.subscribe(value, call);
-      else throw new Error(`${place}: there is no such event. Valid names: ${eventTypes().join(', ')}, or *`);
+      else throw new StartError(`${place}: there is no such event. Valid names: ${eventTypes().join(', ')}, or *`);
     }
   }
 }

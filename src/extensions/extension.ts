@@ -1,6 +1,7 @@
 import type { DynamicModule, Type } from '@nestjs/common';
 import type { MigrationInterface } from 'typeorm';
 import type { z } from 'zod';
+import { StartError } from '../common/start-error.js';
 import type { EventDefinition, Subject } from '../events/catalogue.js';
 import type { MailTemplate } from '../mail/mail-templates.js';
 
@@ -35,7 +36,7 @@ export interface Extension extends ExtensionManifest {
 }
 
 /** Why the start stops: a mistake of an extension, or in how it is installed, told in a sentence that mends it. */
-export class ExtensionError extends Error {
+export class ExtensionError extends StartError {
   override readonly name = 'ExtensionError';
 }
 

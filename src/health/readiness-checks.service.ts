@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { StartError } from '../common/start-error.js';
 
 /** Says by throwing that the service cannot serve. */
 export type ReadinessCheck = () => Promise<unknown>;
@@ -10,7 +11,8 @@ export class ReadinessChecks {
 
   /** Adds a check. It is given two seconds, and asked with every request to `/readiness`. */
   add(name: string, check: ReadinessCheck): void {
-    if (this.checks.has(name)) throw new Error(`There is a readiness check "${name}" already: choose another name.`);
+    if (this.checks.has(name))
+      throw new StartError(`There is a readiness check "${name}" already: choose another name.`);
     this.checks.set(name, check);
   }
 

@@ -2,6 +2,7 @@ import { Injectable, type BeforeApplicationShutdown, type OnModuleInit } from '@
 import { DiscoveryService } from '@nestjs/core';
 import type { EntityManager } from 'typeorm';
 import { findDecoratedMethods } from '../common/decorated-methods.js';
+import { StartError } from '../common/start-error.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import type { DomainEvent } from '../events/domain-event.js';
 import { checkFilters, typesOf } from '../events/event-filter.js';
@@ -39,7 +40,7 @@ export class DurableReaders implements OnModuleInit, BeforeApplicationShutdown {
     for (const { value, place, call } of findDecoratedMethods<Options>(this.discovery, DURABLE_READER, decorator)) {
       const { name, events, job = {} } = value;
       const type = `reader.${name}`;
-      if (this.registry.find(type)) throw new Error(`${place}: another reader has that name. Choose another one.`);
+      if (this.registry.find(type)) throw new StartError(`${place}: another reader has that name. Choose another one.`);
       this.registry.register(type, job, call);
       const submit = async (page: readonly DomainEvent[]) => {
         const jobs = page.map((payload) => ({ payload, options: { eventId: payload.id } }));

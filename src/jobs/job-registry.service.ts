@@ -1,6 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import { findDecoratedMethods, type DecoratedMethod } from '../common/decorated-methods.js';
+import { StartError } from '../common/start-error.js';
 import { Config } from '../config/config.js';
 import { JOB_HANDLER, ON_DEAD_JOB } from './job-handler.js';
 import type { JobContext, JobTypeOptions, JobTypes } from './job-types.js';
@@ -46,7 +47,9 @@ export class JobRegistry implements OnModuleInit {
     for (const [type, options] of declared) {
       const handler = handlers.get(type);
       if (!handler) {
-        throw new Error(`The job type "${type}" has no handler: put @JobHandler('${type}') on a method of a provider.`);
+        throw new StartError(
+          `The job type "${type}" has no handler: put @JobHandler('${type}') on a method of a provider.`,
+        );
       }
       const onDead = endings.get(type)?.call;
       this.register(type, typeof options === 'function' ? options(this.config) : options, handler.call, onDead);
@@ -58,7 +61,7 @@ export class JobRegistry implements OnModuleInit {
     for (const { instance } of this.discovery.getProviders()) {
       if (!(instance instanceof JobDeclarations)) continue;
       for (const [type, options] of Object.entries<JobTypeDeclaration>(instance.types)) {
-        if (declared.has(type)) throw new Error(`The job type "${type}" is declared twice: rename one of them.`);
+        if (declared.has(type)) throw new StartError(`The job type "${type}" is declared twice: rename one of them.`);
         declared.set(type, options);
       }
     }
@@ -70,10 +73,12 @@ export class JobRegistry implements OnModuleInit {
     for (const method of findDecoratedMethods<string>(this.discovery, key, (type) => `${decorator}('${type}')`)) {
       const { value: type, place } = method;
       if (!declared.has(type)) {
-        throw new Error(`${place}: no module declares this job type. Import JobsModule.forFeature({ '${type}': {} }).`);
+        throw new StartError(
+          `${place}: no module declares this job type. Import JobsModule.forFeature({ '${type}': {} }).`,
+        );
       }
       const first = methods.get(type);
-      if (first) throw new Error(`${first.place} and ${place}: only one of them can be. Remove the other.`);
+      if (first) throw new StartError(`${first.place} and ${place}: only one of them can be. Remove the other.`);
       methods.set(type, method);
     }
     return methods;
@@ -99,7 +104,7 @@ export class JobRegistry implements OnModuleInit {
     for (const option of ['maxAttempts', 'timeoutMs', 'maxCrashes', 'concurrency', 'groupConcurrency'] as const) {
       const most = option === 'timeoutMs' ? MAX_TIMER_MS : Number.POSITIVE_INFINITY;
       if (complete[option] >= 1 && complete[option] <= most) continue;
-      throw new Error(`The job type "${name}" has ${option} ${complete[option]}: choose one from 1 to ${most}.`);
+      throw new StartError(`The job type "${name}" has ${option} ${complete[option]}: choose one from 1 to ${most}.`);
     }
     this.types.set(name, { name, handle, ...(onDead && { onDead }), options: complete });
   }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Api } from '../support/api.js';
 import { BuiltServer } from '../support/built-server.js';
-import { NOTES, writePackage } from '../support/outside-extension.js';
+import { NOTES, TYPE_TESTS, writePackage } from '../support/outside-extension.js';
 import { WsClient } from '../support/ws-client.js';
 
 const ROOT = process.cwd();
@@ -41,7 +41,10 @@ function compile(packageFolder: string): string {
     typeRoots: [join(ROOT, 'node_modules/@types')],
     paths: { 'herald/extension-api': [join(ROOT, 'dist/src/extension-api.d.ts')] },
   };
-  writeFileSync(join(packageFolder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['index.ts'] }));
+  writeFileSync(
+    join(packageFolder, 'tsconfig.json'),
+    JSON.stringify({ compilerOptions, files: ['index.ts', 'types.ts'] }),
+  );
   const { stdout } = spawnSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', packageFolder]);
   return stdout.toString();
 }
@@ -49,14 +52,12 @@ function compile(packageFolder: string): string {
 describe('an extension that is a package of its own, outside of this repository', () => {
   let path: string;
   beforeAll(() => {
-    path = temporary(writePackage({ 'package.json': PACKAGE, 'index.ts': NOTES }));
+    path = temporary(writePackage({ 'package.json': PACKAGE, 'index.ts': NOTES, 'types.ts': TYPE_TESTS }));
   });
 
   it('is checked by the compiler: its own events as well as Herald’s', () => {
+    // What must not compile is marked as such, and a mark at what does compile is an error.
     expect(compile(path)).toBe('');
-    const wrong = NOTES.replace('{ noteId: note.id, ownerId: userId }', '{ noteId: 1 }');
-    const other = temporary(writePackage({ 'package.json': PACKAGE, 'index.ts': wrong }));
-    expect(compile(other)).toMatch(/index\.ts.*error TS2/);
   });
 
   it('has its table, its routes, its events for those who may see them, its jobs and its check', async () => {
@@ -109,6 +110,17 @@ describe('an extension that cannot be', () => {
         'index.js': `${API}${more}class M {}\nexport default defineExtension({ name: 'x', version: '1.0.0', requires: '^0.1.0', module: M, ${manifest} });`,
       }),
     );
+  /** A module with a class in one of its lists, in plain JavaScript. */
+  const moduleOf = (list: 'controllers' | 'providers', classText: string, decorate = '', imports = '') =>
+    make(
+      'module: N',
+      `import * as h from 'herald/extension-api';
+      ${classText}
+      const decorate = (decorator, method) => decorator(P.prototype, method, Object.getOwnPropertyDescriptor(P.prototype, method));
+      ${decorate};
+      class N {}
+      h.Module({ ${list}: [P], imports: [${imports}] })(N);\n`,
+    );
   const migration = `class Broken1796000000001 { name = 'Broken1796000000001'; async up(runner) { await runner.query('CREATE TABLE "broken" ("a" text)'); await runner.query('nonsense'); } async down() {} }\n`;
 
   it.each([
@@ -133,6 +145,43 @@ describe('an extension that cannot be', () => {
       'whose migration fails',
       () => make(`migrations: [Broken1796000000001]`, migration),
       'The migration Broken1796000000001 failed, and nothing of it was kept',
+    ],
+    [
+      'whose route is Herald’s',
+      () => moduleOf('controllers', 'class P { me() {} }', `h.Controller('users')(P); decorate(h.Get('me'), 'me')`),
+      'The route GET /api/v1/users/me is declared twice: give the one in the extension "x" another path.',
+    ],
+    [
+      'whose job type is Herald’s',
+      () => moduleOf('providers', 'class P {}', '', `h.JobsModule.forFeature({ 'mail.send': {} })`),
+      'The job type "mail.send" is declared twice: rename one of them.',
+    ],
+    [
+      'that handles a job that Herald handles',
+      () => moduleOf('providers', 'class P { send() {} }', `decorate(h.JobHandler('mail.send'), 'send')`),
+      `@JobHandler('mail.send') on Mailer.send and @JobHandler('mail.send') on P.send: only one of them can be`,
+    ],
+    [
+      'whose provider needs what nobody provides',
+      () =>
+        moduleOf('providers', 'class Nothing {} class P { constructor(a) {} }', 'h.Inject(Nothing)(P, undefined, 0)'),
+      'The extension "x": P needs Nothing as argument 1 of its constructor, and nobody provides it: add it to',
+    ],
+    [
+      'whose module throws',
+      () => moduleOf('providers', `class P { async onModuleInit() { throw new Error('no luck'); } }`),
+      'The extension "x" failed to start: no luck (P, file:///',
+    ],
+    [
+      'whose provider throws',
+      () => moduleOf('providers', `class P { constructor() { throw new Error('no luck'); } }`),
+      'The extension "x" failed to start: no luck (P, file:///',
+    ],
+    ['that throws when it is read', () => make('', `throw new Error('no luck');`), 'cannot be read: no luck'],
+    [
+      'that Herald does not ship',
+      () => 'herald/nothing',
+      'Herald ships no extension "herald/nothing". Those it ships:',
     ],
   ])('%s stops the start with a sentence that mends it', async (_name, extensions, sentence) => {
     const database = `sqlite:${join(temporary(mkdtempSync(join(tmpdir(), 'herald-'))), 'herald.sqlite')}`;

@@ -126,3 +126,43 @@ export default defineExtension({
   module: NotesModule,
 });
 `;
+
+/** What the compiler must say of such a package: each mark stands over what it must refuse. */
+export const TYPE_TESTS = `
+import { DurableReader, type DomainEvent, type EventBus, type JobQueue, OnDomainEvent } from 'herald/extension-api';
+import './index.js';
+
+export function typeTests(bus: EventBus, queue: JobQueue): void {
+  void bus.publish('note.created', { noteId: '1', ownerId: '2' });
+  void bus.publish('login.failed', { email: 'a@example.com' });
+  // @ts-expect-error -- nobody declares it
+  void bus.publish('note.exploded', { noteId: '1' });
+  // @ts-expect-error -- a field is missing
+  void bus.publish('note.created', { noteId: '1' });
+  // @ts-expect-error -- a wrong kind of field
+  void bus.publish('note.created', { noteId: 1, ownerId: '2' });
+  void queue.submit('note.count', { noteId: '1' });
+  void queue.submit('mail.send', { to: 'a@example.com', template: 'note-kept', data: { noteId: '1' } });
+  // @ts-expect-error -- nobody declares it
+  void queue.submit('note.explode', { noteId: '1' });
+  // @ts-expect-error -- there is no such mail
+  void queue.submit('mail.send', { to: 'a@example.com', template: 'note-lost', data: { noteId: '1' } });
+
+  class Listener {
+    @OnDomainEvent('note.created')
+    fits({ payload }: DomainEvent<'note.created'>): string {
+      return payload.ownerId;
+    }
+    // @ts-expect-error -- nobody declares it
+    @OnDomainEvent('note.exploded')
+    unknown(): void {}
+    // @ts-expect-error -- the method wants another event's payload
+    @OnDomainEvent('note.created')
+    wrong(_event: DomainEvent<'login.failed'>): void {}
+    // @ts-expect-error -- nobody declares it
+    @DurableReader({ name: 'x', events: ['note.exploded'] })
+    durable(): void {}
+  }
+  void Listener;
+}
+`;
