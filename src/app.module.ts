@@ -10,6 +10,7 @@ import { Config } from './config/config.js';
 import { ConfigModule } from './config/config.module.js';
 import { DatabaseModule } from './database/database.module.js';
 import { EventsModule } from './events/events.module.js';
+import { DocsModule } from './docs/docs.module.js';
 import type { Extension } from './extensions/extension.js';
 import { ExtensionsModule } from './extensions/extensions.module.js';
 import { HealthModule } from './health/health.module.js';
@@ -58,6 +59,7 @@ export class AppModule implements BeforeApplicationShutdown {
         AdminModule,
         HealthModule,
         MetricsModule,
+        DocsModule,
         ExtensionsModule.forRoot(extensions),
         ...extras,
       ],

@@ -19,6 +19,7 @@ import { explainFailure } from './extensions/start-failures.js';
 import { PinoLogger } from './common/logger.js';
 import type { AuthenticatedRequest } from './common/principal.js';
 import { runInRequestContext } from './common/request-context.js';
+import { MAILBOX, PREFIX, UNPREFIXED } from './common/routes.js';
 import { parseStrictJson } from './common/strict-json.js';
 import { validationPipe } from './common/validation.js';
 import type { Config } from './config/config.js';
@@ -29,11 +30,6 @@ import { Metrics } from './metrics/metrics.service.js';
 import { HeraldWsAdapter } from './realtime/herald-ws.adapter.js';
 import { traceRequests } from './telemetry/request-spans.js';
 
-const PREFIX = 'api/v1';
-/** Probes and scrapers: no prefix, no rate limit. */
-const UNPREFIXED = ['health', 'readiness', 'metrics'];
-/** The local mailbox of development. */
-const MAILBOX = ['dev/mail', 'dev/mail/:name'];
 const httpLogger = new Logger('HTTP');
 /** What an answer in JSON needs (OWASP REST Security Cheat Sheet); pages set what only pages need. */
 const SECURITY_HEADERS: SecurityHeadersOptions = {

@@ -1,34 +1,26 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { AppError } from '../common/app-error.js';
-import { toPage, type Page } from '../common/pagination.js';
-import { AllowScope, CurrentPrincipal, ROLE_NAMES, Roles, type Principal } from '../common/principal.js';
+import { Documented } from '../common/documented.js';
+import { userId as accountId } from '../common/fields.js';
+import { toPage } from '../common/pagination.js';
+import { AllowScope, CurrentPrincipal, Roles, type Principal } from '../common/principal.js';
 import { AccountAdministration } from '../users/account-administration.service.js';
-import { emailSchema, passwordSchema } from '../users/credentials.schema.js';
 import { LockoutService } from '../users/lockout.service.js';
 import type { User } from '../users/user.entity.js';
 import { UsersService } from '../users/users.service.js';
+import {
+  accountPage,
+  accountView,
+  banBody,
+  createBody,
+  listQuery,
+  roleBody,
+  type AccountView,
+} from './admin-users.schemas.js';
 
-const role = z.enum(ROLE_NAMES);
-const listQuery = z.strictObject({
-  search: z.string().min(1).max(254).optional(),
-  role: role.optional(),
-  after: z.string().optional(),
-  limit: z.coerce.number().int().min(1).max(200).default(50),
-});
-const createBody = z.strictObject({ email: emailSchema, password: passwordSchema, role: role.default('user') });
-const roleBody = z.strictObject({ role });
-const banBody = z.strictObject({ reason: z.string().min(1).max(500) });
-
-/** An account as admins see it; times in epoch ms. */
-interface AccountView extends Pick<
-  User,
-  'id' | 'email' | 'role' | 'emailVerified' | 'mfaEnabled' | 'bannedAt' | 'banReason' | 'createdAt' | 'updatedAt'
-> {
-  status: 'active' | 'banned';
-  /** Until when logins are refused after too many failures; null without a lock. */
-  lockedUntil: number | null;
-}
+const LAST = 'It is the last admin.';
+const OWN = 'The caller is no admin, or it is the own account.';
 
 /** Other people's accounts, for admins. */
 @Roles('admin')
@@ -43,15 +35,24 @@ export class AdminUsersController {
 
   @AllowScope('users:read')
   @Get()
+  @Documented({ summary: 'List and search accounts, the newest first', answer: accountPage })
   async list(
     @Query({ schema: listQuery }) { after, limit, ...filter }: z.infer<typeof listQuery>,
-  ): Promise<Page<AccountView> & { total: number }> {
+  ): Promise<z.infer<typeof accountPage>> {
     const cursor = after === undefined ? undefined : parseCursor(after);
     const { users, total } = await this.administration.list({ ...filter, after: cursor, limit: limit + 1 });
     return { ...toPage(await this.toViews(users), limit, cursorOf), total };
   }
 
   @Post()
+  @Documented({
+    summary: 'Create an account',
+    answer: accountView,
+    errors: {
+      BAD_REQUEST: 'The body is no JSON, or the password breaks the policy.',
+      CONFLICT: 'The address is taken.',
+    },
+  })
   async create(
     @Body({ schema: createBody }) { email, password, role: wanted }: z.infer<typeof createBody>,
   ): Promise<AccountView> {
@@ -61,11 +62,18 @@ export class AdminUsersController {
 
   @AllowScope('users:read')
   @Get(':id')
+  @Documented({ summary: 'Read an account', params: { id: accountId }, answer: accountView })
   async one(@Param('id') id: string): Promise<AccountView> {
     return this.toView(await this.users.get(id));
   }
 
   @Patch(':id/role')
+  @Documented({
+    summary: 'Change the role of an account',
+    params: { id: accountId },
+    answer: accountView,
+    errors: { FORBIDDEN: OWN, CONFLICT: LAST },
+  })
   async setRole(
     @Param('id') id: string,
     @CurrentPrincipal() { userId }: Principal,
@@ -76,6 +84,13 @@ export class AdminUsersController {
 
   @Post(':id/ban')
   @HttpCode(200)
+  @Documented({
+    summary: 'Ban an account',
+    description: 'Ends its sessions and live connections; its keys stop working.',
+    params: { id: accountId },
+    answer: accountView,
+    errors: { FORBIDDEN: OWN, CONFLICT: LAST },
+  })
   async ban(
     @Param('id') id: string,
     @CurrentPrincipal() { userId }: Principal,
@@ -86,12 +101,14 @@ export class AdminUsersController {
 
   @Post(':id/unban')
   @HttpCode(200)
+  @Documented({ summary: 'Lift a ban', params: { id: accountId }, answer: accountView })
   async unban(@Param('id') id: string): Promise<AccountView> {
     return this.toView(await this.administration.unban(id));
   }
 
   @Post(':id/unlock')
   @HttpCode(200)
+  @Documented({ summary: 'End the lock of an address', params: { id: accountId }, answer: accountView })
   async unlock(@Param('id') id: string): Promise<AccountView> {
     await this.lockouts.unlock(await this.users.get(id));
     return this.one(id);
@@ -99,6 +116,11 @@ export class AdminUsersController {
 
   @Delete(':id')
   @HttpCode(204)
+  @Documented({
+    summary: 'Delete an account',
+    params: { id: accountId },
+    errors: { FORBIDDEN: OWN, CONFLICT: LAST },
+  })
   async delete(@Param('id') id: string, @CurrentPrincipal() { userId }: Principal): Promise<void> {
     await this.administration.deleteOther(id, userId);
   }

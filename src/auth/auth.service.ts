@@ -12,19 +12,8 @@ import { SessionsService } from '../users/sessions.service.js';
 import type { User } from '../users/user.entity.js';
 import { UsersService } from '../users/users.service.js';
 import { AccessTokensService } from './access-tokens.service.js';
+import type { LoginAnswer, TokenPair } from './auth.schemas.js';
 import { RefreshTokensService } from './refresh-tokens.service.js';
-
-/** What a completed login, registration or refresh answers with. */
-export interface TokenPair {
-  accessToken: string;
-  refreshToken: string;
-}
-
-/** What a login with the right password answers with while the second factor is missing. */
-export interface MfaRequired {
-  mfaRequired: true;
-  mfaToken: string;
-}
 
 const WRONG_PAIR = 'The email address or the password is wrong';
 
@@ -61,11 +50,11 @@ export class AuthService {
    *
    * @throws AppError UNAUTHORIZED for a wrong pair; FORBIDDEN while locked, and to the right password of a banned account.
    */
-  async login(email: string, password: string): Promise<TokenPair | MfaRequired> {
+  async login(email: string, password: string): Promise<LoginAnswer> {
     const known = await this.users.findWithPassword(email);
     const matches = await this.passwords.verify(known?.passwordHash, password);
     const fresh = known && matches ? await this.passwords.rehash(known.passwordHash, password) : undefined;
-    const outcome = await this.unitOfWork.run(async (): Promise<TokenPair | MfaRequired | AppError> => {
+    const outcome = await this.unitOfWork.run(async (): Promise<LoginAnswer | AppError> => {
       const now = Date.now();
       const lockedUntil = await this.lockouts.lockedUntil(email, now);
       if (lockedUntil !== undefined) return this.fail(email, 'locked', lockedError(lockedUntil, now));

@@ -1,8 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
 import { createHmac } from 'node:crypto';
+import { z } from 'zod';
 import type { SecretCipher } from '../database/secret-cipher.service.js';
 import type { ActType } from './audited-acts.js';
 import type { EventRow } from './event.entity.js';
+import { eventId } from './event.schemas.js';
 
 /** What the first row of all names as the hash before it. */
 export const GENESIS = 'herald audit chain';
@@ -28,22 +30,35 @@ export function chainHash(key: Buffer, previousHash: string, row: ChainedRow): s
   return createHmac('sha256', key).update(covered).digest('base64url');
 }
 
-/** The first row at which the chain does not hold. */
-export interface ChainBreak {
-  seq: number;
-  /** Null for a row that is gone. */
-  id: string | null;
-  reason: string;
-}
-
 /** What following the chain came to. */
-export interface ChainReport {
-  /** How many rows hold. */
-  count: number;
-  /** The newest row that holds: kept elsewhere, it shows later whether the end of the chain was made anew. */
-  head: { id: string; hash: string } | null;
-  broken: ChainBreak | null;
-}
+export const chainReport = z
+  .strictObject({
+    count: z
+      .int()
+      .min(0)
+      .meta({ description: 'How many rows hold.', examples: [128] }),
+    head: z
+      .strictObject({ id: eventId, hash: z.string() })
+      .nullable()
+      .meta({
+        description:
+          'The newest row that holds: kept elsewhere, it shows later whether the end of the chain was made anew.',
+        examples: [
+          { id: 'evt-01a20d15-9125-730d-a06d-4c865def98b5', hash: '6XwI0mZ3t8Qk1sYb7Vn4pRcD2hFgJ5LaE9uToKyNxWs' },
+        ],
+      }),
+    broken: z
+      .strictObject({
+        seq: z.int(),
+        id: z.string().nullable().meta({ description: 'Null for a row that is gone.' }),
+        reason: z.string(),
+      })
+      .nullable()
+      .meta({ description: 'The first row at which it does not hold.', examples: [null] }),
+  })
+  .meta({ id: 'ChainReport' });
+/** What following the chain came to. */
+export type ChainReport = z.infer<typeof chainReport>;
 
 /**
  * Follows the chain from the oldest row to the newest, and finds where it breaks first.

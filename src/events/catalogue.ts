@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { declareIn } from '../common/declare.js';
+import { email, userId, uuid } from '../common/fields.js';
 
-const userId = z.uuid();
-const email = z.email();
+const keyId = uuid;
 
 /** The subject of an event that every account may see. */
 export const EVERYONE = 'everyone';
@@ -40,7 +40,13 @@ export const catalogue = {
   },
   'user.updated': {
     description: 'Profile, role or status of an account changed; `fields` names what changed.',
-    payload: z.strictObject({ userId, fields: z.array(z.string()).min(1) }),
+    payload: z.strictObject({
+      userId,
+      fields: z
+        .array(z.string())
+        .min(1)
+        .meta({ examples: [['email']] }),
+    }),
     subject: 'userId',
   },
   'login.success': {
@@ -86,12 +92,12 @@ export const catalogue = {
   },
   'api_key.created': {
     description: 'An API key was created.',
-    payload: z.strictObject({ userId, keyId: z.uuid() }),
+    payload: z.strictObject({ userId, keyId }),
     subject: 'userId',
   },
   'api_key.revoked': {
     description: 'An API key was revoked.',
-    payload: z.strictObject({ userId, keyId: z.uuid() }),
+    payload: z.strictObject({ userId, keyId }),
     subject: 'userId',
   },
   'account.locked': {

@@ -2,23 +2,13 @@ import { Injectable } from '@nestjs/common';
 import { AppError } from '../common/app-error.js';
 import type { Principal } from '../common/principal.js';
 import { AuditTrail } from './audit-trail.service.js';
-import type { EventOrigin, Outcome } from './domain-event.js';
 import type { EventRow } from './event.entity.js';
+import type { EventTrace } from './event-trace.schema.js';
 import { JournalReaders } from './journal-readers.service.js';
 import { canSee } from './visibility.js';
 
 /** Tells what a room knows about one event. */
-export type TraceSource = (eventId: string) => Promise<readonly object[]>;
-
-/** The life of one event, from the request that caused it to the last thing that came of it. */
-export interface EventTrace {
-  event: Pick<EventRow, 'id' | 'type' | 'timestamp' | 'payload'>;
-  /** Null where it is somebody else's and the viewer no admin. */
-  request: EventOrigin | null;
-  commit: { outcome: Outcome; hash: string | null };
-  /** What each other room knows, under its name; for admins. */
-  [room: string]: unknown;
-}
+export type TraceSource = (eventId: string) => Promise<Record<string, unknown>[]>;
 
 /** Gathers the life of an event from the rooms that had to do with it. */
 @Injectable()

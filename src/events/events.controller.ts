@@ -1,19 +1,37 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
 import { z } from 'zod';
 import { AppError } from '../common/app-error.js';
-import { toPage, type Page } from '../common/pagination.js';
+import { Documented } from '../common/documented.js';
+import { pageOf, pageQuery, toPage, type Page } from '../common/pagination.js';
 import { AllowScope, CurrentPrincipal, type Principal } from '../common/principal.js';
 import type { DomainEvent, EventEnvelope } from './domain-event.js';
 import { checkFilters, splitList, typesOf } from './event-filter.js';
 import { EventJournal } from './event-journal.service.js';
-import { EventTraces, type EventTrace } from './event-traces.service.js';
+import { eventId, loggedEvent } from './event.schemas.js';
+import { EventTraces } from './event-traces.service.js';
+import { eventTrace, type EventTrace } from './event-trace.schema.js';
 import { canSee, visibleSubjects } from './visibility.js';
 
 const listQuery = z.strictObject({
-  after: z.string().optional(),
-  type: z.string().optional(),
-  limit: z.coerce.number().int().min(1).max(200).default(50),
+  ...pageQuery,
+  after: z
+    .string()
+    .optional()
+    .meta({
+      description: 'The id of an event: what happened after it.',
+      examples: ['evt-01a20d15-9125-730d-a06d-4c865def98b5'],
+    }),
+  type: z
+    .string()
+    .optional()
+    .meta({ description: 'Types, separated by commas; `prefix.*` for several.', examples: ['user.*,login.*'] }),
 });
+const listAnswer = () =>
+  pageOf(loggedEvent()).extend({
+    complete: z
+      .boolean()
+      .meta({ description: 'False where events after `after` are older than the log’s retention.', examples: [true] }),
+  });
 
 /** The log over REST: what happened, oldest first, as far as the caller may know of it. */
 @AllowScope('events:read')
@@ -25,6 +43,7 @@ export class EventsController {
   ) {}
 
   @Get()
+  @Documented({ summary: 'Read the log, oldest first', answer: listAnswer })
   async list(
     @CurrentPrincipal() principal: Principal,
     @Query({ schema: listQuery }) { after, type, limit }: z.infer<typeof listQuery>,
@@ -38,6 +57,7 @@ export class EventsController {
   }
 
   @Get(':id')
+  @Documented({ summary: 'Read an event', params: { id: eventId }, answer: loggedEvent })
   async one(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<EventEnvelope> {
     const event = await this.journal.find(id);
     if (!event || !canSee(principal, event.subject)) throw new AppError('NOT_FOUND', 'There is no such event');
@@ -47,6 +67,12 @@ export class EventsController {
   /** Everything that happened to one event; more than `events:read` lets a key see. */
   @AllowScope('audit:read')
   @Get(':id/trace')
+  @Documented({
+    summary: 'Read everything that happened to an event',
+    description: 'What became of it (`readers`, and each part that a room adds) is told to admins alone.',
+    params: { id: eventId },
+    answer: eventTrace,
+  })
   trace(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<EventTrace> {
     return this.traces.of(id, principal);
   }

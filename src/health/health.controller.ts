@@ -1,24 +1,35 @@
 import { dirname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Controller, Get, type OnModuleDestroy } from '@nestjs/common';
+import { z } from 'zod';
 import { AppError } from '../common/app-error.js';
+import { Documented } from '../common/documented.js';
+import { count, epochMs } from '../common/fields.js';
 import { Public } from '../common/principal.js';
 import { Config } from '../config/config.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { EventJournal } from '../events/event-journal.service.js';
 import { EventRelay } from '../events/event-relay.service.js';
-import { Reconciliation, type ReconcileReport } from '../events/reconciliation.service.js';
+import { Reconciliation } from '../events/reconciliation.service.js';
 import { checkDisk } from './disk-check.js';
 import { ReadinessChecks } from './readiness-checks.service.js';
 import { StallWatch } from './stall-watch.js';
 
+const healthAnswer = z.strictObject({ status: z.literal('ok'), uptimeSeconds: count });
+
 /** What a service that can serve says of itself. */
-interface Readiness {
-  status: 'ready';
-  relay: { lagEvents: number };
-  /** What should not be there, as the hourly reconciliation counted it last; null before its first time. */
-  reconciliation: ReconcileReport | null;
-}
+const readinessAnswer = z.strictObject({
+  status: z.literal('ready'),
+  relay: z.strictObject({ lagEvents: count.meta({ description: 'Events that are not out yet.', examples: [0] }) }),
+  reconciliation: z
+    .strictObject({ checkedAt: epochMs, counts: z.record(z.string(), count) })
+    .nullable()
+    .meta({
+      description:
+        'What should not be there, as the hourly reconciliation counted it last; null before its first time.',
+      examples: [null],
+    }),
+});
 
 /** How long one check may take. */
 const TIMEOUT_MS = 2000;
@@ -48,7 +59,8 @@ export class HealthController implements OnModuleDestroy {
   }
 
   @Get('health')
-  health(): { status: 'ok'; uptimeSeconds: number } {
+  @Documented({ summary: 'Is the process alive?', answer: healthAnswer })
+  health(): z.infer<typeof healthAnswer> {
     return { status: 'ok', uptimeSeconds: Math.floor(process.uptime()) };
   }
 
@@ -57,7 +69,12 @@ export class HealthController implements OnModuleDestroy {
    * are delivered to live clients. Jobs that wait are no reason to serve nobody: they are measured.
    */
   @Get('readiness')
-  async readiness(): Promise<Readiness> {
+  @Documented({
+    summary: 'Can it serve?',
+    answer: readinessAnswer,
+    errors: { SERVICE_UNAVAILABLE: 'A check failed, or the service is shutting down.' },
+  })
+  async readiness(): Promise<z.infer<typeof readinessAnswer>> {
     if (this.isClosing) throw notReady('The service is shutting down');
     const head = await this.check('database read', () => this.journal.head());
     await this.check('database write', () => this.unitOfWork.run((tx) => tx.query('SELECT 1')));

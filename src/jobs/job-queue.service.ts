@@ -166,6 +166,6 @@ export class JobQueue implements OnModuleInit {
 }
 
 /** A job as an event's trace tells of it; times in epoch ms. */
-function toTrace({ id, type, state, attempts, createdAt, finishedAt, history }: JobRow): object {
+function toTrace({ id, type, state, attempts, createdAt, finishedAt, history }: JobRow): Record<string, unknown> {
   return { id, type, status: state, attempts, createdAt, finishedAt, failures: history ?? [] };
 }

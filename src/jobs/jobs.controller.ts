@@ -1,37 +1,21 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
-import { z } from 'zod';
-import { toPage, type Page } from '../common/pagination.js';
+import type { z } from 'zod';
+import { Documented } from '../common/documented.js';
+import { uuid } from '../common/fields.js';
+import { toPage } from '../common/pagination.js';
 import { AllowScope, Roles } from '../common/principal.js';
 import type { JobRow } from './job.entity.js';
 import { JobQueue } from './job-queue.service.js';
-import { JOB_STATES, type FailedAttempt, type JobState } from './job-types.js';
-
-const listQuery = z.strictObject({
-  status: z.enum(JOB_STATES).optional(),
-  type: z.string().optional(),
-  after: z.string().optional(),
-  limit: z.coerce.number().int().min(1).max(200).default(50),
-});
-const redriveBody = z.strictObject({ type: z.string() });
-
-/** A job as admins see it; times in epoch ms. */
-interface JobView {
-  id: string;
-  type: string;
-  status: JobState;
-  priority: number;
-  group: string;
-  uniqueKey: string | null;
-  attempts: number;
-  crashes: number;
-  /** Earliest start of the next attempt; null for a job that has ended. */
-  runAt: number | null;
-  createdAt: number;
-  startedAt: number | null;
-  finishedAt: number | null;
-  /** The attempts that did not succeed, oldest first. */
-  failures: FailedAttempt[];
-}
+import {
+  jobPage,
+  jobView,
+  jobWithPayload,
+  listQuery,
+  redriveAnswer,
+  redriveBody,
+  statsView,
+  type JobView,
+} from './jobs.schemas.js';
 
 /** The queue over REST, for admins. */
 @Roles('admin')
@@ -41,39 +25,56 @@ export class JobsController {
   constructor(private readonly queue: JobQueue) {}
 
   @Get('stats')
-  stats(): Promise<Record<JobState, number>> {
+  @Documented({ summary: 'Count the jobs by status', answer: statsView })
+  stats(): Promise<z.infer<typeof statsView>> {
     return this.queue.stats();
   }
 
   @Get()
+  @Documented({ summary: 'List jobs, the newest first', answer: jobPage })
   async list(
     @Query({ schema: listQuery }) { status, type, after, limit }: z.infer<typeof listQuery>,
-  ): Promise<Page<JobView>> {
+  ): Promise<z.infer<typeof jobPage>> {
     const jobs = await this.queue.list({ state: status, type, beforeId: after, limit: limit + 1 });
     return toPage(jobs.map(toView), limit, ({ id }) => id);
   }
 
   /** Answers with the payload as well. */
   @Get(':id')
-  async one(@Param('id') id: string): Promise<JobView & { payload: unknown }> {
+  @Documented({ summary: 'Read a job with its payload', params: { id: uuid }, answer: jobWithPayload })
+  async one(@Param('id') id: string): Promise<z.infer<typeof jobWithPayload>> {
     const job = await this.queue.get(id);
     return { ...toView(job), payload: job.payload };
   }
 
   @Post('redrive')
   @HttpCode(200)
-  async redrive(@Body({ schema: redriveBody }) { type }: z.infer<typeof redriveBody>): Promise<{ redriven: number }> {
+  @Documented({ summary: 'Run all dead jobs of a type again', answer: redriveAnswer })
+  async redrive(
+    @Body({ schema: redriveBody }) { type }: z.infer<typeof redriveBody>,
+  ): Promise<z.infer<typeof redriveAnswer>> {
     return { redriven: await this.queue.redrive(type) };
   }
 
   @Post(':id/retry')
   @HttpCode(200)
+  @Documented({
+    summary: 'Run a job again at once',
+    params: { id: uuid },
+    answer: jobView,
+    errors: { CONFLICT: 'The job is neither dead nor waiting.' },
+  })
   async retry(@Param('id') id: string): Promise<JobView> {
     return toView(await this.queue.retry(id));
   }
 
   @Delete(':id')
   @HttpCode(204)
+  @Documented({
+    summary: 'Remove a job for good',
+    params: { id: uuid },
+    errors: { CONFLICT: 'The job is running.' },
+  })
   async discard(@Param('id') id: string): Promise<void> {
     await this.queue.discard(id);
   }

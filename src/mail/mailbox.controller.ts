@@ -1,5 +1,8 @@
 import { Controller, Get, Header, Param } from '@nestjs/common';
+import { z } from 'zod';
 import { AppError } from '../common/app-error.js';
+import { Documented } from '../common/documented.js';
+import { uuid } from '../common/fields.js';
 import { Public } from '../common/principal.js';
 import { LocalMailbox } from './local-mailbox.service.js';
 import { escapeHtml } from './mail-templates.js';
@@ -13,6 +16,7 @@ export class MailboxController {
   constructor(private readonly mailbox: LocalMailbox) {}
 
   @Get()
+  @Documented({ summary: 'List the mails of development', mediaType: 'text/html', answer: z.string() })
   @Header('Content-Type', 'text/html; charset=utf-8')
   @Header('Content-Security-Policy', POLICY)
   async list(): Promise<string> {
@@ -28,6 +32,12 @@ export class MailboxController {
   }
 
   @Get(':name')
+  @Documented({
+    summary: 'Show a mail of development',
+    mediaType: 'text/html',
+    params: { name: uuid },
+    answer: z.string(),
+  })
   @Header('Content-Type', 'text/html; charset=utf-8')
   @Header('Content-Security-Policy', POLICY)
   async one(@Param('name') name: string): Promise<string> {

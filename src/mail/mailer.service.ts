@@ -50,7 +50,7 @@ export class Mailer implements OnModuleInit, OnApplicationShutdown {
     await inSpan('send mail', { kind: SpanKind.CLIENT, attributes }, () => this.transport.send(mail));
   }
 
-  private async traceOf(eventId: string): Promise<object[]> {
+  private async traceOf(eventId: string): Promise<Record<string, unknown>[]> {
     const jobs = await this.queue.ofEvent(eventId);
     return jobs
       .filter(({ type }) => type === 'mail.send')

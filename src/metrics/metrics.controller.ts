@@ -1,7 +1,9 @@
 import { timingSafeEqual } from 'node:crypto';
 import { Controller, Get, Headers, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
 import { AppError } from '../common/app-error.js';
+import { Documented } from '../common/documented.js';
 import { Public } from '../common/principal.js';
 import { sha256 } from '../common/sha256.js';
 import { Config } from '../config/config.js';
@@ -18,6 +20,13 @@ export class MetricsController {
 
   /** With `METRICS_TOKEN` set, only for who presents it as a bearer token. */
   @Get()
+  @Documented({
+    summary: 'Measurements for Prometheus',
+    mediaType: 'text/plain',
+    answer: z.string(),
+    headers: { Authorization: z.string().meta({ description: '`Bearer` and the `METRICS_TOKEN`, where it is set.' }) },
+    errors: { UNAUTHORIZED: 'The metrics are bound to a token.' },
+  })
   async read(
     @Headers('authorization') authorization: string | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,

@@ -1,6 +1,10 @@
 import { Controller, Delete, Get, HttpCode, Param } from '@nestjs/common';
+import type { z } from 'zod';
+import { Documented } from '../common/documented.js';
+import { uuid } from '../common/fields.js';
 import { AllowScope, Roles } from '../common/principal.js';
-import { RealtimeHub, type ConnectionView } from './realtime-hub.service.js';
+import { connectionsAnswer } from './connection-view.js';
+import { RealtimeHub } from './realtime-hub.service.js';
 
 /** The live connections of this process, for admins. */
 @Roles('admin')
@@ -10,13 +14,15 @@ export class ConnectionsController {
   constructor(private readonly hub: RealtimeHub) {}
 
   @Get()
-  list(): { connections: ConnectionView[] } {
+  @Documented({ summary: 'List the live connections of this process', answer: connectionsAnswer })
+  list(): z.infer<typeof connectionsAnswer> {
     return { connections: this.hub.list() };
   }
 
   /** Closes one: its client may come back only after a new login. */
   @Delete(':id')
   @HttpCode(204)
+  @Documented({ summary: 'Close a live connection', params: { id: uuid } })
   async close(@Param('id') id: string): Promise<void> {
     await this.hub.close(id);
   }

@@ -9,6 +9,7 @@ import { answerOnSocket, answerUnderWay, pathOf } from '../common/http-error.fil
 import { parseStrictJson } from '../common/strict-json.js';
 import type { Config } from '../config/config.js';
 import { HeraldSocket } from './herald-socket.js';
+import type { ServerMessage } from './ws-messages.js';
 
 /** The pattern of the handler that answers messages of a type nobody else handles. */
 export const OTHER_MESSAGES = '*';
@@ -100,7 +101,7 @@ export class HeraldWsAdapter extends WsAdapter {
     };
     if (client.readyState !== client.OPEN) return;
     const message = parse(data, isBinary);
-    if (typeof message === 'string') return send({ type: 'error', message });
+    if (typeof message === 'string') return send({ type: 'error', message } satisfies ServerMessage);
     const handlerOf = (type: string) => handlers.find(({ message: name }) => name === type);
     const handler = handlerOf(message.type) ?? handlerOf(OTHER_MESSAGES);
     // The callback goes through the gateway's guards, pipes and filters, which answer what it throws.

@@ -12,7 +12,9 @@ import type { EventBatch } from './frames.js';
 export type Transport = 'websocket' | 'sse';
 
 /** Why the service ends a connection. */
-export type EndReason = 'token_expired' | 'revoked' | 'slow_consumer' | 'shutdown';
+export const END_REASONS = ['token_expired', 'revoked', 'slow_consumer', 'shutdown'] as const;
+/** Why the service ends a connection. */
+export type EndReason = (typeof END_REASONS)[number];
 
 /** How long before its end a client is told that its token expires. */
 const EXPIRY_WARNING_MS = 30_000;

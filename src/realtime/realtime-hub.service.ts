@@ -1,4 +1,5 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleInit } from '@nestjs/common';
+import type { ConnectionView } from './connection-view.js';
 import { Authenticator } from '../auth/authenticator.service.js';
 import type { Principal } from '../common/principal.js';
 import { TimerWheel } from '../common/timer-wheel.js';
@@ -21,18 +22,6 @@ const TICK_MS = 100;
 const SLOTS = 512;
 /** The share of `SHUTDOWN_GRACE_MS` in which clients may take their goodbye. */
 const GOODBYE_SHARE = 0.15;
-
-/** A live connection as admins see it; times in epoch ms. */
-export interface ConnectionView extends Pick<
-  RealtimeConnection,
-  'id' | 'transport' | 'ip' | 'connectedAt' | 'bufferedBytes'
-> {
-  userId: string | null;
-  sessionId: string | null;
-  /** Its filters. */
-  events: string[];
-  lastEventId: string | null;
-}
 
 interface ReplayOptions {
   /** The `seq` up to which the connection has had its live events. @default where it is */

@@ -15,14 +15,15 @@ import type { Principal } from '../common/principal.js';
 import { Config } from '../config/config.js';
 import { checkFilters } from '../events/event-filter.js';
 import { EventJournal } from '../events/event-journal.service.js';
+import { CLOSE } from './close-codes.js';
 import { ConnectionLimits, TooManyConnections } from './connection-limits.service.js';
 import type { HeraldSocket } from './herald-socket.js';
 import { OTHER_MESSAGES } from './herald-ws.adapter.js';
 import { isAllowedOrigin } from './origin.js';
 import { RealtimeHub } from './realtime-hub.service.js';
-import { CLOSE, WsConnection } from './ws-connection.js';
+import { WsConnection } from './ws-connection.js';
 import { WsErrorFilter } from './ws-error.filter.js';
-import { clientMessages, requestIdOf, type ClientMessage } from './ws-messages.js';
+import { clientMessages, requestIdOf, type ClientMessage, type ServerMessage } from './ws-messages.js';
 
 /** The connection behind a socket that the gateway let in. */
 function connectionOf({ connection }: HeraldSocket): WsConnection {
@@ -74,7 +75,7 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
     const ticket = new URL(request.url ?? '', 'ws://x').searchParams.get('ticket');
     if (ticket === null) return;
     // What the client sends meanwhile waits for it.
-    client.connection.settled = this.authenticate(client, { type: 'auth', ticket } as ClientMessage<'auth'>)
+    client.connection.settled = this.authenticate(client, { type: 'auth', ticket })
       .then((answer) => answer && client.connection?.answer(answer))
       .catch((error: unknown) => this.logger.error({ msg: 'a ticket could not be looked at', err: error }));
   }
@@ -101,12 +102,12 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
   async auth(
     @ConnectedSocket() client: HeraldSocket,
     @MessageBody({ schema: clientMessages.auth }) message: ClientMessage<'auth'>,
-  ): Promise<object | undefined> {
+  ): Promise<ServerMessage | undefined> {
     await connectionOf(client).settled;
     return this.authenticate(client, message);
   }
 
-  private async authenticate(client: HeraldSocket, message: ClientMessage<'auth'>): Promise<object | undefined> {
+  private async authenticate(client: HeraldSocket, message: ClientMessage<'auth'>): Promise<ServerMessage | undefined> {
     const connection = connectionOf(client);
     const principal = await this.principalOf(message);
     // A connection is one account's for good; its session may be refreshed in place.
@@ -167,14 +168,14 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
   unsubscribe(
     @ConnectedSocket() client: HeraldSocket,
     @MessageBody({ schema: clientMessages.unsubscribe }) message: ClientMessage<'unsubscribe'>,
-  ): object {
+  ): ServerMessage {
     const connection = connectionOf(client);
     this.hub.unsubscribe(connection, checkFilters(message.events));
     return { type: 'subscribed', events: [...connection.filters.keys()], ...requestIdOf(message) };
   }
 
   @SubscribeMessage('ping')
-  ping(@MessageBody({ schema: clientMessages.ping }) message: ClientMessage<'ping'>): object {
+  ping(@MessageBody({ schema: clientMessages.ping }) message: ClientMessage<'ping'>): ServerMessage {
     return { type: 'pong', ...requestIdOf(message) };
   }
 

@@ -4,7 +4,9 @@ import type { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import type { Principal } from '../common/principal.js';
 import { sseBlock, type EventBatch } from './frames.js';
+import type { z } from 'zod';
 import { RealtimeConnection, type EndReason } from './realtime-connection.js';
+import type { StreamSignal, streamSignals } from './stream-messages.js';
 
 const HEARTBEAT = ':heartbeat\n\n';
 
@@ -41,7 +43,7 @@ export class SseConnection extends RealtimeConnection {
 
   /** Tells the client that events older than the journal's retention are missing. */
   writeGap(lastEventId: string): void {
-    this.write(sseBlock('stream.gap', { lastEventId }));
+    this.signal('stream.gap', { lastEventId });
   }
 
   protected keepAlive(now: number): void {
@@ -69,12 +71,16 @@ export class SseConnection extends RealtimeConnection {
   }
 
   protected writeExpiring(expiresAt: number): void {
-    this.write(sseBlock('stream.expiring', { expiresAt }));
+    this.signal('stream.expiring', { expiresAt });
   }
 
   protected writeEnd(reason: EndReason): void {
-    this.write(sseBlock('stream.end', { reason, reconnect: RECONNECT[reason] }));
+    this.signal('stream.end', { reason, reconnect: RECONNECT[reason] });
     this.complete();
+  }
+
+  private signal<S extends StreamSignal>(name: S, data: z.infer<(typeof streamSignals)[S]>): void {
+    this.write(sseBlock(name, data));
   }
 
   private write(chunk: Buffer | string): void {

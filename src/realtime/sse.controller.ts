@@ -5,15 +5,33 @@ import type { FastifyReply } from 'fastify';
 import { Observable } from 'rxjs';
 import { z } from 'zod';
 import { AppError } from '../common/app-error.js';
+import { Documented } from '../common/documented.js';
 import { AllowScope, CurrentPrincipal, TokenInQuery, type Principal } from '../common/principal.js';
 import { Config } from '../config/config.js';
 import { checkFilters, splitList } from '../events/event-filter.js';
 import { EventJournal, type CursorPosition } from '../events/event-journal.service.js';
+import { eventId } from '../events/event.schemas.js';
 import { ConnectionLimits } from './connection-limits.service.js';
 import { RealtimeHub } from './realtime-hub.service.js';
 import { SseConnection } from './sse-connection.js';
 
-const streamQuery = z.object({ events: z.string().optional(), lastEventId: z.string().optional() });
+const lastEventIdSchema = eventId.meta({
+  description: 'Resumes after an event.',
+  examples: ['evt-01a20d15-9125-730d-a06d-4c865def98b5'],
+});
+const streamQuery = z.object({
+  events: z
+    .string()
+    .optional()
+    .meta({
+      description: 'Types, separated by commas; `prefix.*` for several. All without it.',
+      examples: ['user.*,login.*'],
+    }),
+  lastEventId: z
+    .string()
+    .optional()
+    .meta(lastEventIdSchema.meta() ?? {}),
+});
 
 /**
  * The event stream.
@@ -34,6 +52,18 @@ export class SseController {
 
   @TokenInQuery()
   @Sse('stream')
+  @Documented({
+    summary: 'Follow the events live (Server-Sent Events)',
+    description:
+      'Its blocks are described in `/docs/asyncapi.json`. The header `Last-Event-ID` wins over the parameter.',
+    mediaType: 'text/event-stream',
+    answer: z.string(),
+    headers: { 'Last-Event-ID': lastEventIdSchema },
+    errors: {
+      RATE_LIMITED: 'Too many requests, or too many live connections.',
+      SERVICE_UNAVAILABLE: 'The server is going away.',
+    },
+  })
   async stream(
     @CurrentPrincipal() principal: Principal,
     @Query({ schema: streamQuery }) query: z.infer<typeof streamQuery>,

@@ -3,20 +3,11 @@ import { Logger } from '@nestjs/common';
 import type { WebSocket } from 'ws';
 import type { Config } from '../config/config.js';
 import type { Writable } from 'node:stream';
+import { CLOSE } from './close-codes.js';
 import type { Place } from './connection-limits.service.js';
 import type { EventBatch } from './frames.js';
 import { RealtimeConnection, type EndReason } from './realtime-connection.js';
-
-/** Close codes of the contract (RFC 6455 §7.4: 1000–2999 are the protocol's, 4000–4999 ours). */
-export const CLOSE = {
-  goingAway: 1001,
-  policy: 1008,
-  tryAgainLater: 1013,
-  unauthenticated: 4401,
-  revoked: 4403,
-  pingTimeout: 4408,
-  slowConsumer: 4429,
-} as const;
+import type { ServerMessage } from './ws-messages.js';
 
 const MINUTE_MS = 60_000;
 const MAX_MISSED_PINGS = 2;
@@ -48,7 +39,7 @@ export class WsConnection extends RealtimeConnection {
   }
 
   /** Sends an answer of the protocol. */
-  answer(message: object): void {
+  answer(message: ServerMessage): void {
     if (this.client.readyState === this.client.OPEN) this.client.send(JSON.stringify(message));
   }
 

@@ -1,7 +1,7 @@
 import { Catch, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { WebSocket } from 'ws';
 import { AppError } from '../common/app-error.js';
-import { requestIdOf } from './ws-messages.js';
+import { requestIdOf, type ServerMessage } from './ws-messages.js';
 
 /** Answers what a message handler throws with `{"type":"error","message"}`; never with the message, which may hold a token. */
 @Catch()
@@ -14,7 +14,8 @@ export class WsErrorFilter implements ExceptionFilter {
     if (!(exception instanceof AppError)) this.logger.error(exception);
     const message = exception instanceof AppError ? sentenceOf(exception) : 'Something went wrong on our side';
     if (client.readyState === client.OPEN) {
-      client.send(JSON.stringify({ type: 'error', message, ...requestIdOf(ws.getData()) }));
+      const answer: ServerMessage = { type: 'error', message, ...requestIdOf(ws.getData()) };
+      client.send(JSON.stringify(answer));
     }
   }
 }

@@ -11,6 +11,7 @@ import { EventBus } from '../events/event-bus.js';
 import { JobQueue } from '../jobs/job-queue.service.js';
 import { PasswordHasher } from './password-hasher.js';
 import { NewPasswords } from './new-passwords.service.js';
+import type { Profile } from './profile.schema.js';
 import { Reauthentication } from './reauthentication.service.js';
 import { Session } from './session.entity.js';
 import { SessionsService } from './sessions.service.js';
@@ -22,9 +23,6 @@ export interface ProfileChanges {
   password?: string | undefined;
   currentPassword?: string | undefined;
 }
-
-/** What an account's owner sees of it. Times are epoch milliseconds. */
-export type Profile = Pick<User, 'id' | 'email' | 'role' | 'emailVerified' | 'mfaEnabled' | 'createdAt' | 'updatedAt'>;
 
 /** As the database has it: SQLite knows no booleans. */
 type StoredProfile = Omit<Profile, 'emailVerified' | 'mfaEnabled'> &

@@ -223,7 +223,7 @@ export class WebhookDeliveries implements OnModuleInit {
     await this.attempter.submitAttempts(wanted, now);
   }
 
-  private async traceOf(eventId: string): Promise<object[]> {
+  private async traceOf(eventId: string): Promise<Record<string, unknown>[]> {
     const logged = await this.withAttempts(await this.deliveries.find({ where: { eventId }, order: { id: 'ASC' } }));
     return logged.map(({ delivery, attempts }) => {
       const { id, endpointId, status, createdAt, nextAttemptAt, finishedAt } = delivery;

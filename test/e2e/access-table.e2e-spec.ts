@@ -22,8 +22,11 @@ type Column = (typeof COLUMNS)[number];
 /** The status for each. `key` has `scope` and nothing else, `keyWithout` all but that; with no scope, both have all. */
 type Access = Record<Column, number> & { scope?: Scope | undefined };
 
+/** What stands in paths in place of something. */
+const PLACES = ['id', 'name', 'userId', 'version', 'file'] as const;
+
 /** What a request needs beside its route: made for it, and good whoever asks, so that the caller alone decides. */
-interface Needs extends Partial<Record<'id' | 'name' | 'userId', () => string | Promise<string>>> {
+interface Needs extends Partial<Record<(typeof PLACES)[number], () => string | Promise<string>>> {
   body?: object | ((account: TestUser) => object | Promise<object>);
   /** For what would disturb later requests, or needs something of the asker's own: every account is made for it. */
   fresh?: true;
@@ -118,6 +121,8 @@ const connectionOfUser = async () => {
   const { connections } = await call('GET /realtime/connections');
   return connections.find(({ id }: { id: string }) => !before.has(id)).id as string;
 };
+const pageVersion = async () =>
+  /\/docs\/html\/(\w+)\/start\.js/.exec(await (await fetch(`${server.url}/docs/html`)).text())?.[1] ?? '';
 const newDeadJob = () => deadJob(server);
 const noteOfUser = async () => (await call('POST /notes', { text: 'x' }, people.user.accessToken)).id as string;
 
@@ -195,6 +200,10 @@ const ROOT: Row[] = [
   ['GET /health', anyone(200)],
   ['GET /readiness', anyone(200)],
   ['GET /metrics', anyone(200)],
+  ['GET /docs', anyone(200)],
+  ['GET /docs/asyncapi.json', anyone(200)],
+  ['GET /docs/html', anyone(200)],
+  ['GET /docs/html/:version/:file', anyone(200), { version: pageVersion, file: () => 'start.js' }],
   ['GET /dev/mail', anyone(200)],
   ['GET /dev/mail/:name', anyone(200), { name: mail }],
 ];
@@ -253,7 +262,7 @@ async function statusFor(column: Column, route: string, scope: Scope | undefined
   const body = typeof needs.body === 'function' ? await needs.body(account) : needs.body;
   if (needs.fresh) await turnInto(column, account);
   let [method = '', path = ''] = route.split(' ');
-  for (const name of ['id', 'name', 'userId'] as const) {
+  for (const name of PLACES) {
     if (needs[name]) path = path.replace(`:${name}`, await needs[name]());
   }
   const type = body !== undefined && { 'Content-Type': 'application/json' };

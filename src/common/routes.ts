@@ -1,0 +1,16 @@
+/** What stands before the path of every route of the API. */
+export const PREFIX = 'api/v1';
+
+/** Probes, scrapers and documentation: no prefix, no rate limit. */
+export const UNPREFIXED = [
+  'health',
+  'readiness',
+  'metrics',
+  'docs',
+  'docs/html',
+  'docs/asyncapi.json',
+  'docs/html/:version/:file',
+];
+
+/** The local mailbox of development: no prefix. */
+export const MAILBOX = ['dev/mail', 'dev/mail/:name'];

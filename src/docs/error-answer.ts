@@ -1,0 +1,27 @@
+import { z } from 'zod';
+import type { ErrorCode } from '../common/app-error.js';
+
+const errorDetail = z
+  .strictObject({
+    field: z.string().optional().meta({ description: 'What is wrong, in the body or the query.' }),
+    code: z.string().optional().meta({ description: 'For programs: `NOUN_REASON`.' }),
+    message: z.string(),
+  })
+  .meta({ id: 'ErrorDetail' });
+
+const answers = new Map<ErrorCode, z.ZodObject>();
+
+/** Returns the schema of the contract's answer with one code. */
+export function errorAnswer(code: ErrorCode): z.ZodObject {
+  let answer = answers.get(code);
+  if (!answer) {
+    const error = z.strictObject({
+      code: z.literal(code),
+      message: z.string().meta({ description: 'What is wrong and, where there is one, the cure.' }),
+      details: z.array(errorDetail).optional(),
+    });
+    answer = z.strictObject({ error, requestId: z.string() }).meta({ id: `Error.${code}` });
+    answers.set(code, answer);
+  }
+  return answer;
+}
