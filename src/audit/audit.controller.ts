@@ -9,7 +9,7 @@ import { AuditTrail } from '../events/audit-trail.service.js';
 import { ACT_TYPES } from '../events/audited-acts.js';
 import { eventTypes } from '../events/catalogue.js';
 import type { EventRow } from '../events/event.entity.js';
-import { eventId, timestamp } from '../events/event.schemas.js';
+import { rowId, timestamp } from '../events/event.schemas.js';
 import { checkFilters, splitList, typesOf } from '../events/event-filter.js';
 
 /** A time: epoch ms, or ISO 8601 with its offset. */
@@ -46,7 +46,7 @@ const particulars = z.record(z.string(), z.unknown());
 /** One act: what happened, to whom, by whom, from where, and how it ended. */
 const auditView = z
   .strictObject({
-    id: eventId,
+    id: rowId,
     type: z.string().meta({ description: 'A type of event, or an act that is none.', examples: ['login.failed'] }),
     timestamp,
     subject: z

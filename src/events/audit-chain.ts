@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { SecretCipher } from '../database/secret-cipher.service.js';
 import type { ActType } from './audited-acts.js';
 import type { EventRow } from './event.entity.js';
-import { eventId } from './event.schemas.js';
+import { rowId } from './event.schemas.js';
 
 /** What the first row of all names as the hash before it. */
 export const GENESIS = 'herald audit chain';
@@ -38,7 +38,7 @@ export const chainReport = z
       .min(0)
       .meta({ description: 'How many rows hold.', examples: [128] }),
     head: z
-      .strictObject({ id: eventId, hash: z.string() })
+      .strictObject({ id: rowId, hash: z.string() })
       .nullable()
       .meta({
         description:

@@ -8,6 +8,12 @@ export const eventId = z
   .regex(/^evt-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
   .meta({ description: 'The id of an event, and a cursor.', examples: ['evt-01a20d15-9125-730d-a06d-4c865def98b5'] });
 
+/** The id of a row of the audit trail: an event's, or that of an act that is none, which begins with `act-`. */
+export const rowId = z
+  .string()
+  .regex(/^(evt|act)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
+  .meta({ description: 'The id of an event, or of an act.', examples: ['evt-01a20d15-9125-730d-a06d-4c865def98b5'] });
+
 /** A time as events have it: ISO 8601 in UTC, with milliseconds. */
 export const timestamp = z.iso
   .datetime({ precision: 3 })

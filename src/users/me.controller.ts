@@ -51,7 +51,10 @@ export class MeController {
 
   @Delete()
   @HttpCode(204)
-  @Documented({ summary: 'Delete the own account', errors: { CONFLICT: 'It is the last admin.' } })
+  @Documented({
+    summary: 'Delete the own account',
+    errors: { NOT_FOUND: 'It has just been deleted.', CONFLICT: 'It is the last admin.' },
+  })
   async delete(@CurrentPrincipal() { userId }: Principal): Promise<void> {
     await this.users.delete(userId);
   }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Contract } from './contract.js';
 import { recordSecrets, recordSecretsIn } from './recorder.js';
 
 export interface Answer {
@@ -20,9 +21,13 @@ export interface TestUser extends Tokens {
   password: string;
 }
 
-/** Calls the REST API. */
+/** Calls the REST API, and holds every answer against what the server's own document promises. */
 export class Api {
-  constructor(readonly base: string) {}
+  /** @param contract - undefined for a server in another process, which is not asked for its document. */
+  constructor(
+    readonly base: string,
+    private readonly contract?: Contract,
+  ) {}
 
   async call(
     method: string,
@@ -43,7 +48,9 @@ export class Api {
     });
     const text = await response.text();
     recordSecrets(text);
-    return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) };
+    const answer: unknown = text === '' ? undefined : JSON.parse(text);
+    this.contract?.check(method, new URL(response.url).pathname, response.status, answer);
+    return { status: response.status, headers: response.headers, body: answer };
   }
 
   get = (path: string, token?: string) => this.call('GET', path, { ...(token !== undefined && { token }) });

@@ -7,6 +7,7 @@ import type { TestServer } from './server.js';
 export async function deadJob({ app }: TestServer): Promise<string> {
   const payload = { email: 'nobody@example.com' };
   const id = await app.get(JobQueue).submit('auth.forgot-password', payload, { delayMs: 3_600_000 });
-  await app.get(UnitOfWork).run((tx) => tx.update(JobRow, { id }, { state: 'dead' }));
+  const failure = { attempt: 1, at: Date.now(), error: 'it failed' };
+  await app.get(UnitOfWork).run((tx) => tx.update(JobRow, { id }, { state: 'dead', attempts: 1, history: [failure] }));
   return id;
 }

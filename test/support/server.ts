@@ -9,6 +9,7 @@ import { loadConfig } from '../../src/config/config.js';
 import { AuditTrail } from '../../src/events/audit-trail.service.js';
 import { Reconciliation } from '../../src/events/reconciliation.service.js';
 import { Api } from './api.js';
+import { Contract } from './contract.js';
 import { logRecord, recordEnvironment, recordStart } from './recorder.js';
 import { SseClient, type SseOptions } from './sse-client.js';
 import { WsClient } from './ws-client.js';
@@ -78,7 +79,7 @@ export class TestServer {
   }
 
   get api(): Api {
-    return new Api(`${this.url}/api/v1`);
+    return new Api(`${this.url}/api/v1`, Contract.of(this.app));
   }
 
   async webSocket(headers: Record<string, string> = {}, path = '/ws'): Promise<WsClient> {
