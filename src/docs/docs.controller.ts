@@ -49,7 +49,6 @@ export class DocsController {
 
   /** Only files on the list, and only under their present version, since they are kept for ever. */
   @Get('html/:version/:file')
-  @Header('Cache-Control', 'public, max-age=31536000, immutable')
   @Documented({
     summary: 'A file of that page',
     mediaType: '*/*',
@@ -64,7 +63,8 @@ export class DocsController {
     const { assets, version: present } = this.files();
     const asset = wanted === present ? assets.get(name) : undefined;
     if (!asset) throw new AppError('NOT_FOUND', 'There is no such file');
-    void reply.header('Content-Type', asset.mediaType);
+    // Not by a decorator: that would have errors kept as well.
+    void reply.header('Content-Type', asset.mediaType).header('Cache-Control', 'public, max-age=31536000, immutable');
     return asset.bytes;
   }
 

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { checkAsyncApi, checkOpenApi } from '../docs/document-checks.js';
 import { Api } from '../support/api.js';
 import { BuiltServer } from '../support/built-server.js';
 import { NOTES, TYPE_TESTS, writePackage } from '../support/outside-extension.js';
@@ -86,6 +87,16 @@ describe('an extension that is a package of its own, outside of this repository'
       'note.created',
     ]);
     expect((await fetch(`${server.url}/readiness`)).status).toBe(200);
+    const openApi = await (await fetch(`${server.url}/docs`)).text();
+    const { paths } = JSON.parse(openApi) as { paths: Record<string, Record<string, { summary: string }>> };
+    expect(paths['/api/v1/notes']?.['post']?.summary).toBe('Write a note');
+    expect(paths['/api/v1/notes']?.['get']?.summary).toContain('not documented');
+    const asyncApi = await (await fetch(`${server.url}/docs/asyncapi.json`)).text();
+    for (const channel of ['stream', 'webhook']) {
+      expect(asyncApi).toContain(`"#/channels/${channel}/messages/note.created"`);
+    }
+    expect(await checkOpenApi(openApi)).toEqual([]);
+    expect(await checkAsyncApi(asyncApi)).toEqual([]);
     all.close();
     expect((await server.stop('SIGTERM')).code).toBe(0);
   });

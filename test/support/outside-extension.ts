@@ -15,7 +15,7 @@ export function writePackage(files: Readonly<Record<string, string>>): string {
 /** An extension in TypeScript as somebody else would write it: a table, routes, an event, a reader, a job, a mail, a check. */
 export const NOTES = `
 import {
-  bigint, Body, Column, Controller, CurrentPrincipal, defineEvent, defineExtension, type DomainEvent, DurableReader, Entity,
+  bigint, Body, Column, Controller, CurrentPrincipal, defineEvent, Documented, defineExtension, type DomainEvent, DurableReader, Entity,
   EventBus, type EventsOf, Get, Inject, Injectable, InjectRepository, type JobContext, JobHandler, JobQueue, JobsModule, type JobTypes,
   type MigrationInterface, Module, OnDomainEvent, type OnModuleInit, Post, type Principal, PrimaryColumn, type QueryRunner,
   ReadinessChecks, type Repository, TypeOrmModule, UnitOfWork, z,
@@ -57,7 +57,8 @@ class Notes1796000000000 implements MigrationInterface {
   }
 }
 
-const body = z.strictObject({ text: z.string().min(1).max(1000) });
+const body = z.strictObject({ text: z.string().min(1).max(1000).meta({ examples: ['Milk'] }) });
+const noteView = z.strictObject({ id: z.string(), ownerId: z.string(), text: z.string(), createdAt: z.number() }).meta({ id: 'Note' });
 
 @Controller('notes')
 class NotesController {
@@ -73,6 +74,7 @@ class NotesController {
   }
 
   @Post()
+  @Documented({ summary: 'Write a note', answer: noteView })
   async create(@CurrentPrincipal() { userId }: Principal, @Body({ schema: body }) { text }: z.infer<typeof body>) {
     const note = { id: crypto.randomUUID(), ownerId: userId, text, createdAt: Date.now() };
     await this.unitOfWork.run(async (tx) => {
@@ -129,7 +131,7 @@ export default defineExtension({
 
 /** What the compiler must say of such a package: each mark stands over what it must refuse. */
 export const TYPE_TESTS = `
-import { DurableReader, type DomainEvent, type EventBus, type JobQueue, OnDomainEvent } from 'herald/extension-api';
+import { Documented, DurableReader, type DomainEvent, type EventBus, type JobQueue, OnDomainEvent, z } from 'herald/extension-api';
 import './index.js';
 
 export function typeTests(bus: EventBus, queue: JobQueue): void {
@@ -152,6 +154,15 @@ export function typeTests(bus: EventBus, queue: JobQueue): void {
     @OnDomainEvent('note.created')
     fits({ payload }: DomainEvent<'note.created'>): string {
       return payload.ownerId;
+    }
+    @Documented({ summary: 'Says how many', answer: z.strictObject({ notes: z.int() }) })
+    answers(): { notes: number } {
+      return { notes: 1 };
+    }
+    // @ts-expect-error -- the documentation says something else
+    @Documented({ summary: 'Says how many', answer: z.strictObject({ notes: z.int() }) })
+    lies(): { notes: string } {
+      return { notes: 'one' };
     }
     // @ts-expect-error -- nobody declares it
     @OnDomainEvent('note.exploded')

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TestServer } from '../support/server.js';
-import { checkAsyncApi, checkOpenApi } from './document-checks.js';
+import { checkAsyncApi, checkOpenApi } from '../docs/document-checks.js';
 
 let server: TestServer;
 const read = async (path: string) => (await fetch(`${server.url}${path}`)).text();
