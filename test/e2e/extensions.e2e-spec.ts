@@ -99,7 +99,7 @@ describe('an extension that is a package of its own, outside of this repository'
     expect(await checkAsyncApi(asyncApi)).toEqual([]);
     all.close();
     expect((await server.stop('SIGTERM')).code).toBe(0);
-  });
+  }, 60_000);
 
   it('leaves its tables when it is taken out, and the log says so', async () => {
     const server = await BuiltServer.start(environment(''));
