@@ -64,7 +64,7 @@ export default {
   plugins: ['eslint', 'typescript', 'unicorn', 'oxc', 'import', 'promise', 'node'],
   env: { node: true, es2024: true },
   categories: { correctness: 'error', suspicious: 'error', perf: 'error' },
-  ignorePatterns: ['dist', 'data'],
+  ignorePatterns: ['dist', 'data', 'templates'],
   rules: {
     'import/no-cycle': 'error',
     'import/no-unassigned-import': ['error', { allow: ['reflect-metadata'] }],

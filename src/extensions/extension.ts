@@ -5,6 +5,9 @@ import { StartError } from '../common/start-error.js';
 import type { EventDefinition, Subject } from '../events/catalogue.js';
 import type { MailTemplate } from '../mail/mail-templates.js';
 
+/** What the name of an extension looks like: lower case, dashes, 63 characters at most. */
+export const EXTENSION_NAME = /^[a-z][a-z0-9-]{0,62}$/;
+
 /** Tells an extension from anything else that a package may export, across copies of this file. */
 const MARK = Symbol.for('herald.extension');
 

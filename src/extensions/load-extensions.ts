@@ -9,7 +9,7 @@ import { HERALD_VERSION } from '../common/herald-version.js';
 import { migrations, tableOf } from '../database/data-source-options.js';
 import { declareEvents } from '../events/catalogue.js';
 import { declareMails } from '../mail/mail-templates.js';
-import { ExtensionError, isExtension, type Extension } from './extension.js';
+import { EXTENSION_NAME, ExtensionError, isExtension, type Extension } from './extension.js';
 import { installed } from './installed.js';
 import { SHIPPED_PREFIX, shipped } from './shipped.js';
 
@@ -18,7 +18,7 @@ const API = new URL('../extension-api.js', import.meta.url);
 const API_NAME = 'herald/extension-api';
 
 const manifest = z.object({
-  name: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'is no name in lower case with dashes'),
+  name: z.string().regex(EXTENSION_NAME, 'is no name in lower case with dashes'),
   version: z.string().refine((text) => semver.valid(text) !== null, 'is no version such as 1.0.0'),
   requires: z.string().refine((text) => semver.validRange(text) !== null, 'is no range of versions such as ^1.0.0'),
   dependsOn: z.record(z.string(), z.string()).optional(),

@@ -10,9 +10,9 @@ export interface Page {
   prose: string;
 }
 
-/** Returns every Markdown page of the repository. */
+/** Returns every Markdown page of the repository; that of the template speaks of a package of its own. */
 export function pages(): Page[] {
-  const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.md'], {
+  const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.md', ':!templates'], {
     encoding: 'utf8',
   });
   return files
