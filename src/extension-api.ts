@@ -55,8 +55,9 @@ export {
 
 export { AccountLookup } from './auth/account-lookup.service.js';
 export { AppError, type ErrorCode, type ErrorDetail } from './common/app-error.js';
-export { toPage, type Page } from './common/pagination.js';
 export { Documented, type RouteDocumentation } from './common/documented.js';
+export { epochMs, userId, uuid } from './common/fields.js';
+export { pageOf, pageQuery, toPage, type Page } from './common/pagination.js';
 export {
   AllowScope,
   CurrentPrincipal,

@@ -35,7 +35,10 @@ async function read(path: string): Promise<Json> {
 
 beforeAll(async () => {
   receiver = await Receiver.start();
-  server = await TestServer.start({ WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8' });
+  server = await TestServer.start({
+    WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8',
+    HERALD_EXTENSIONS: 'herald/user-notes,herald/security-alerts',
+  });
   world = new DocumentedWorld(server, receiver);
   await world.prepare();
   const document = await read('/docs');

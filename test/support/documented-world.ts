@@ -97,6 +97,10 @@ const onDeadJob: Preparation = async ({ adminToken, server }) => ({
   token: adminToken,
   path: { id: await deadJob(server) },
 });
+const onNote: Preparation = async (world) => {
+  const { accessToken: token } = await world.account();
+  return { token, path: { id: (await world.data('POST', '/notes', { text: 'A note' }, token))['id'] as string } };
+};
 const newEmail = () => ({ email: `${randomUUID()}@example.com` });
 
 /** For each operation of the document, what its example needs to work. */
@@ -257,4 +261,9 @@ export const PREPARATIONS: Record<string, Preparation> = {
     const [mail] = await world.server.app.get(LocalMailbox).list();
     return { path: { name: mail?.name ?? '' } };
   },
+  'Notes.list': async (world) => ({ token: (await onNote(world)).token as string }),
+  'Notes.create': asUser,
+  'Notes.one': onNote,
+  'Notes.change': onNote,
+  'Notes.delete': onNote,
 };

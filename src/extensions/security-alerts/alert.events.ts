@@ -2,13 +2,19 @@ import { defineEvent, z, type EventsOf } from '../../extension-api.js';
 
 /** What an alert says. Its event goes to admins alone, and from there wherever webhooks and Slack are told to send it. */
 export const alert = z.strictObject({
-  kind: z.enum(['failed_logins', 'admin_locked']),
-  /** The email address it is about; null for a burst that is not about one. */
-  email: z.string().nullable(),
-  /** The network address that a burst comes from; null for a burst that does not come from one. */
-  ip: z.string().nullable(),
-  /** How many logins have failed within the window; null for a lock. */
-  failures: z.int().nullable(),
+  kind: z.enum(['failed_logins', 'admin_locked']).meta({ examples: ['failed_logins'] }),
+  email: z
+    .string()
+    .nullable()
+    .meta({ description: 'The address it is about; null for a burst that is not about one.', examples: [null] }),
+  ip: z
+    .string()
+    .nullable()
+    .meta({ description: 'Where a burst comes from; null for one from many places.', examples: ['203.0.113.7'] }),
+  failures: z
+    .int()
+    .nullable()
+    .meta({ description: 'How many logins have failed within the window; null for a lock.', examples: [20] }),
 });
 
 /** An alert. */

@@ -3,13 +3,18 @@ import {
   Controller,
   CurrentPrincipal,
   Delete,
+  Documented,
+  epochMs,
   Get,
   HttpCode,
+  pageOf,
+  pageQuery,
   Param,
   Patch,
   Post,
   Query,
   toPage,
+  uuid,
   z,
   type Page,
   type Principal,
@@ -17,16 +22,26 @@ import {
 import type { Note } from './note.entity.js';
 import { Notes } from './notes.service.js';
 
-const text = z.string().trim().min(1, 'is empty').max(10_000, 'is longer than 10000 characters');
+const text = z
+  .string()
+  .trim()
+  .min(1, 'is empty')
+  .max(10_000, 'is longer than 10000 characters')
+  .meta({ examples: ['Call Ada back'] });
 const noteBody = z.strictObject({ text });
 const listQuery = z.strictObject({
-  after: z.uuid('was never a cursor of this list').optional(),
-  limit: z.coerce.number().int().min(1).max(200).default(50),
+  ...pageQuery,
+  after: z
+    .uuid('was never a cursor of this list')
+    .optional()
+    .meta({ description: 'The `nextCursor` of the page before.' }),
 });
-
-/** A note as its owner sees it; times in epoch ms. */
-const noteView = z.strictObject({ id: z.uuid(), text, createdAt: z.int(), updatedAt: z.int() });
+/** A note as its owner sees it. */
+const noteView = z.strictObject({ id: uuid, text, createdAt: epochMs, updatedAt: epochMs }).meta({ id: 'Note' });
 type NoteView = z.infer<typeof noteView>;
+
+/** What the routes of one note have in common. */
+const ofOne = { params: { id: uuid }, errors: { NOT_FOUND: 'The caller has no such note.' } };
 
 /** The caller's own notes. */
 @Controller('notes')
@@ -34,6 +49,7 @@ export class NotesController {
   constructor(private readonly notes: Notes) {}
 
   @Get()
+  @Documented({ summary: 'List your notes, the newest first', answer: pageOf(noteView) })
   async list(
     @CurrentPrincipal() { userId }: Principal,
     @Query({ schema: listQuery }) { after, limit }: z.infer<typeof listQuery>,
@@ -43,6 +59,7 @@ export class NotesController {
   }
 
   @Post()
+  @Documented({ summary: 'Write a note', answer: noteView })
   async create(
     @CurrentPrincipal() { userId }: Principal,
     @Body({ schema: noteBody }) body: z.infer<typeof noteBody>,
@@ -51,11 +68,13 @@ export class NotesController {
   }
 
   @Get(':id')
+  @Documented({ summary: 'Read a note', answer: noteView, ...ofOne })
   async one(@CurrentPrincipal() { userId }: Principal, @Param('id') id: string): Promise<NoteView> {
     return toView(await this.notes.get(userId, id));
   }
 
   @Patch(':id')
+  @Documented({ summary: 'Change a note', answer: noteView, ...ofOne })
   async change(
     @CurrentPrincipal() { userId }: Principal,
     @Param('id') id: string,
@@ -66,6 +85,7 @@ export class NotesController {
 
   @Delete(':id')
   @HttpCode(204)
+  @Documented({ summary: 'Delete a note', ...ofOne })
   async delete(@CurrentPrincipal() { userId }: Principal, @Param('id') id: string): Promise<void> {
     await this.notes.delete(userId, id);
   }

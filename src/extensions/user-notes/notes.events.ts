@@ -1,8 +1,8 @@
-import { defineEvent, z, type EventsOf } from '../../extension-api.js';
+import { defineEvent, userId, uuid, z, type EventsOf } from '../../extension-api.js';
 
-const payload = z.strictObject({ noteId: z.uuid(), userId: z.uuid() });
+const payload = z.strictObject({ noteId: uuid, userId });
 /** Whose event it is: its owner sees it, and admins do. */
-const subject = ({ userId }: z.infer<typeof payload>) => userId;
+const subject = (about: z.infer<typeof payload>) => about.userId;
 
 /** What happens to notes. A note's text is nobody else's business, so no event carries it. */
 export const noteEvents = {

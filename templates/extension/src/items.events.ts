@@ -1,12 +1,12 @@
-import { defineEvent, z, type EventsOf } from 'herald/extension-api';
+import { defineEvent, userId, uuid, z, type EventsOf } from 'herald/extension-api';
 
 /** The events of this extension. A payload names what has changed; it holds no secret. */
 export const events = {
   'my_extension.added': defineEvent({
     description: 'Somebody added an item.',
-    payload: z.strictObject({ itemId: z.uuid(), userId: z.uuid() }),
+    payload: z.strictObject({ itemId: uuid, userId }),
     // Whose event it is: this user sees it, and admins do.
-    subject: ({ userId }) => userId,
+    subject: (payload) => payload.userId,
   }),
 };
 
