@@ -22,6 +22,8 @@ export interface JournalQuery {
   types?: readonly string[] | undefined;
   /** Subjects; undefined for all. */
   subjects?: readonly string[] | undefined;
+  /** @default 'asc' */
+  order?: 'asc' | 'desc';
   limit: number;
 }
 
@@ -142,9 +144,9 @@ export class EventJournal implements OnModuleInit {
     return { seq: Math.max(top ?? 0, written.seq), hash: written.hash };
   }
 
-  /** Reads events in `seq` order: from memory, or from the database once for all who ask for the same at a time. */
+  /** Reads events in `seq` order, or the newest first: from memory, or from the database once for all who ask for the same at a time. */
   async read(wanted: JournalQuery): Promise<DomainEvent[]> {
-    const recent = this.recent.read(wanted);
+    const recent = wanted.order === 'desc' ? undefined : this.recent.read(wanted);
     if (recent) return recent;
     // Inside a unit of work it sees what nobody else may see yet.
     if (this.unitOfWork.isInside) return this.select(wanted);
@@ -156,12 +158,15 @@ export class EventJournal implements OnModuleInit {
     return reading;
   }
 
-  private async select({ afterSeq, throughSeq, types, subjects, limit }: JournalQuery): Promise<DomainEvent[]> {
+  private async select({ afterSeq, throughSeq, types, subjects, order, limit }: JournalQuery): Promise<DomainEvent[]> {
     const query = this.rows.createQueryBuilder('event').where({ published: true, seq: MoreThan(afterSeq) });
     if (throughSeq !== undefined) query.andWhere({ seq: LessThanOrEqual(throughSeq) });
     if (types) query.andWhere({ type: In([...types]) });
     if (subjects) query.andWhere({ subject: In([...subjects]) });
-    const rows = await query.orderBy('event.seq').limit(limit).getMany();
+    const rows = await query
+      .orderBy('event.seq', order === 'desc' ? 'DESC' : 'ASC')
+      .limit(limit)
+      .getMany();
     return rows.map(toEvent);
   }
 

@@ -21,6 +21,17 @@ const listQuery = z.strictObject({
       description: 'The id of an event: what happened after it.',
       examples: ['evt-01a20d15-9125-730d-a06d-4c865def98b5'],
     }),
+  before: z
+    .string()
+    .optional()
+    .meta({
+      description: 'The id of an event: what happened before it. With `order=desc`, pages go on with it.',
+      examples: ['evt-01a20d15-9125-730d-a06d-4c865def98b5'],
+    }),
+  order: z
+    .enum(['asc', 'desc'])
+    .default('asc')
+    .meta({ description: 'The oldest first, or the newest.', examples: ['asc'] }),
   type: z
     .string()
     .optional()
@@ -33,7 +44,7 @@ const listAnswer = () =>
       .meta({ description: 'False where events after `after` are older than the log’s retention.', examples: [true] }),
   });
 
-/** The log over REST: what happened, oldest first, as far as the caller may know of it. */
+/** The log over REST: what happened, as far as the caller may know of it. */
 @AllowScope('events:read')
 @Controller('events')
 export class EventsController {
@@ -43,16 +54,17 @@ export class EventsController {
   ) {}
 
   @Get()
-  @Documented({ summary: 'Read the log, oldest first', answer: listAnswer })
+  @Documented({ summary: 'Read the log, oldest or newest first', answer: listAnswer })
   async list(
     @CurrentPrincipal() principal: Principal,
-    @Query({ schema: listQuery }) { after, type, limit }: z.infer<typeof listQuery>,
+    @Query({ schema: listQuery }) { after, before, order, type, limit }: z.infer<typeof listQuery>,
   ): Promise<Page<EventEnvelope> & { complete: boolean }> {
     const types = type === undefined ? undefined : typesOf(checkFilters(splitList(type), 'type'));
     const { afterSeq, complete } =
       after === undefined ? { afterSeq: 0, complete: true } : await this.journal.locate(after, 'after');
+    const throughSeq = before === undefined ? undefined : (await this.journal.locate(before, 'before')).afterSeq - 1;
     const subjects = visibleSubjects(principal);
-    const events = await this.journal.read({ afterSeq, types, subjects, limit: limit + 1 });
+    const events = await this.journal.read({ afterSeq, throughSeq, types, subjects, order, limit: limit + 1 });
     return { ...toPage(events.map(toEnvelope), limit, ({ id }) => id), complete };
   }
 

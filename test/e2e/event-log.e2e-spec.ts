@@ -36,6 +36,22 @@ describe('the event log', () => {
     expect(idsOf(types.body)).toEqual(paged.slice(0, 1));
   });
 
+  it('lists the newest first, and pages back with before', async () => {
+    const user = await server.api.register();
+    for (let n = 0; n < 4; n += 1) await server.api.login(user);
+    const oldestFirst = idsOf((await server.api.get('/events', user.accessToken)).body);
+    const paged: string[] = [];
+    for (let before = ''; ;) {
+      const { body } = await server.api.get(`/events?order=desc&limit=2${before}`, user.accessToken);
+      paged.push(...idsOf(body));
+      if (!body.data.hasMore) break;
+      before = `&before=${String(body.data.nextCursor)}`;
+    }
+    expect(paged).toEqual(oldestFirst.toReversed());
+    const between = `after=${oldestFirst[0]}&before=${oldestFirst[3]}`;
+    expect(idsOf((await server.api.get(`/events?${between}`, user.accessToken)).body)).toEqual(oldestFirst.slice(1, 3));
+  });
+
   it('shows by the one policy: an owner its own, an admin all, and 404 for what is not yours', async () => {
     const [user, stranger, admin] = [
       await server.api.register(),
@@ -69,6 +85,8 @@ describe('the event log', () => {
     'type=',
     'after=nope',
     'after=',
+    'before=nope',
+    'order=newest',
     'after=evt-0199a1b2-0000-7000-8000-000000000001',
     'unknown=1',
     'limit=1&limit=2',

@@ -192,8 +192,9 @@ export const PREPARATIONS: Record<string, Preparation> = {
   'Events.list': async (world) => {
     const account = await world.account();
     const after = await world.eventOf(account);
-    await world.server.api.login(account);
-    return { token: account.accessToken, query: { after } };
+    for (let n = 0; n < 2; n += 1) await world.server.api.login(account);
+    const newest = await world.server.api.get('/events?order=desc&limit=1', account.accessToken);
+    return { token: account.accessToken, query: { after, before: newest.body.data.items[0].id as string } };
   },
   'Events.one': async (world) => {
     const account = await world.account();
