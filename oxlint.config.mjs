@@ -8,7 +8,7 @@
 const foundation = ['config', 'telemetry', 'database', 'events', 'jobs'];
 const features = ['auth', 'users', 'mfa', 'api-keys'];
 const readers = ['realtime', 'webhooks', 'mail', 'audit'];
-const doors = ['admin', 'health', 'metrics', 'docs', 'console'];
+const doors = ['admin', 'health', 'metrics', 'docs', 'console', 'client-script'];
 const rooms = {
   common: [],
   config: [],
@@ -24,6 +24,8 @@ const rooms = {
   ...Object.fromEntries(doors.map((room) => [room, [...foundation, ...features, ...readers]])),
   // The contract and the loader; what is in folders of its own imports extension-api.ts alone.
   extensions: [...foundation, 'auth', 'health', 'mail', 'webhooks'],
+  // A package of its own, for browsers; it imports nothing else, and nothing imports it.
+  client: [],
 };
 
 const eventEmitter = {
@@ -100,6 +102,15 @@ export default {
         {
           group: ['@nestjs/**', 'typeorm', 'typeorm/**', 'zod', 'zod/**', 'eventemitter2'],
           message: 'Comes through extension-api.js, so that an extension runs on the copy that Herald runs on.',
+        },
+      ]),
+    },
+    {
+      files: ['src/client/**/*.ts'],
+      rules: restrict([
+        {
+          regex: '^([^.]|\\.\\.)',
+          message: 'The client is a package of its own: it imports nothing but its own files.',
         },
       ]),
     },

@@ -5,6 +5,7 @@ import { AdminModule } from './admin/admin.module.js';
 import { ApiKeysModule } from './api-keys/api-keys.module.js';
 import { AuditModule } from './audit/audit.module.js';
 import { AuthModule } from './auth/auth.module.js';
+import { ClientScriptModule } from './client-script/client-script.module.js';
 import type { HeraldHttpAdapter } from './common/herald-http.adapter.js';
 import { Config } from './config/config.js';
 import { ConfigModule } from './config/config.module.js';
@@ -57,6 +58,7 @@ export class AppModule implements BeforeApplicationShutdown {
         MailModule.forRoot(config),
         AuditModule,
         AdminModule,
+        ClientScriptModule,
         HealthModule,
         MetricsModule,
         DocsModule,

@@ -1,11 +1,12 @@
 /** What stands before the path of every route of the API. */
 export const PREFIX = 'api/v1';
 
-/** Probes, scrapers and documentation: no prefix, no rate limit. */
+/** Probes, scrapers, documentation and the client for pages: no prefix, no rate limit. */
 export const UNPREFIXED = [
   'health',
   'readiness',
   'metrics',
+  'client.js',
   'docs',
   'docs/html',
   'docs/asyncapi.json',

@@ -204,6 +204,7 @@ const ROOT: Row[] = [
   ['GET /docs/asyncapi.json', anyone(200)],
   ['GET /docs/html', anyone(200)],
   ['GET /docs/html/:version/:file', anyone(200), { version: pageVersion, file: () => 'start.js' }],
+  ['GET /client.js', anyone(200)],
   ['GET /dev/mail', anyone(200)],
   ['GET /dev/mail/:name', anyone(200), { name: mail }],
 ];

@@ -252,6 +252,7 @@ export const PREPARATIONS: Record<string, Preparation> = {
   'Health.health': asNobody,
   'Health.readiness': asNobody,
   'Metrics.read': asNobody,
+  'ClientScript.read': asNobody,
   'Docs.openApi': asNobody,
   'Docs.asyncApi': asNobody,
   'Docs.html': asNobody,

@@ -1,0 +1,104 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+
+/** What a proxy does with bytes. */
+export interface ProxyConduct {
+  /** Cuts connections on which nothing was said for so long. */
+  idleMs?: number;
+  /** Passes every piece on so much later. */
+  delayMs?: number;
+  /** Takes bytes and passes none on: both ends believe in a connection that is dead. */
+  swallows?: boolean;
+  /** Hangs up on a WebSocket's handshake. */
+  refusesUpgrades?: boolean;
+}
+
+interface Pair {
+  client: Socket;
+  service: Socket;
+  conduct: ProxyConduct;
+}
+
+/** A TCP proxy between a client and the service, as good or bad as a test says; later changes are for open connections too. */
+export class TcpProxy {
+  conduct: ProxyConduct = {};
+  /** Connections that were made so far. */
+  count = 0;
+  private readonly pairs = new Set<Pair>();
+
+  private constructor(
+    private readonly server: Server,
+    private readonly target: number,
+  ) {
+    server.on('connection', (client: Socket) => this.join(client));
+  }
+
+  /** @param url - of the service. */
+  static async start(url: string): Promise<TcpProxy> {
+    const server = createServer();
+    const proxy = new TcpProxy(server, Number(new URL(url).port));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return proxy;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  /** Makes the connections that are open now go dead; new ones are passed on. */
+  silence(): void {
+    for (const pair of this.pairs) pair.conduct = { swallows: true };
+  }
+
+  /** Does not read from the service for the connections that are open now. */
+  stall(): void {
+    for (const { service } of this.pairs) service.pause();
+  }
+
+  /** Reads on. */
+  flow(): void {
+    for (const { service } of this.pairs) service.resume();
+  }
+
+  /** Cuts the connections that are open now. */
+  cut(): void {
+    for (const { client, service } of this.pairs) for (const socket of [client, service]) socket.destroy();
+  }
+
+  async close(): Promise<void> {
+    this.server.close();
+    this.cut();
+    await once(this.server, 'close');
+  }
+
+  private join(client: Socket): void {
+    this.count += 1;
+    const service = connect(this.target, '127.0.0.1');
+    const pair: Pair = { client, service, conduct: this.conduct };
+    this.pairs.add(pair);
+    const { idleMs = 0 } = this.conduct;
+    for (const [from, to] of [
+      [client, service],
+      [service, client],
+    ] as const) {
+      from.setTimeout(idleMs, () => end());
+      from.on('error', () => undefined);
+      from.on('data', (chunk: Buffer) => this.pass(pair, to, chunk));
+      from.on('close', () => end());
+    }
+    const end = (): void => {
+      this.pairs.delete(pair);
+      for (const socket of [client, service]) socket.destroy();
+    };
+  }
+
+  private pass({ conduct, client, service }: Pair, to: Socket, chunk: Buffer): void {
+    const { swallows, delayMs = 0, refusesUpgrades } = conduct;
+    if (swallows) return;
+    if (refusesUpgrades && to === service && /^upgrade: websocket/im.test(chunk.toString('latin1'))) {
+      client.destroy();
+    } else if (delayMs > 0) setTimeout(() => to.write(chunk), delayMs);
+    else to.write(chunk);
+  }
+}
