@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { chromium, type Browser } from 'playwright-core';
 
-const EXECUTABLE = '/usr/bin/chromium';
+/** Where Debian and Ubuntu, and the runners of GitHub, have it. */
+const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 /** It is to talk to the test and to nobody else. */
 const ARGUMENTS = [
   '--headless',
@@ -14,10 +15,11 @@ const ARGUMENTS = [
   '--disable-sync',
 ];
 
-/** Starts Debian's Chromium with a profile of its own. @throws Error that says how to install it. */
+/** Starts the system's Chromium with a profile of its own. @throws Error that says how to install it. */
 export async function startChromium(): Promise<Browser> {
-  if (!existsSync(EXECUTABLE)) {
-    throw new Error(`There is no ${EXECUTABLE}, which these tests need: apt-get install -y chromium`);
+  const executablePath = PLACES.find((path) => existsSync(path));
+  if (executablePath === undefined) {
+    throw new Error(`There is no ${PLACES.join(', ')}, one of which these tests need: apt-get install -y chromium`);
   }
-  return chromium.launch({ executablePath: EXECUTABLE, args: ARGUMENTS });
+  return chromium.launch({ executablePath, args: ARGUMENTS });
 }
