@@ -12,6 +12,7 @@ import { Webhooks1795500000001 } from './migrations/1795500000001-webhooks.js';
 import { Audit1795500000007 } from './migrations/1795500000007-audit.js';
 import { Tracing1795500000008 } from './migrations/1795500000008-tracing.js';
 import { Extensions1795500000010 } from './migrations/1795500000010-extensions.js';
+import { Overview1795500000012 } from './migrations/1795500000012-overview.js';
 import { StreamTickets1795500000009 } from './migrations/1795500000009-stream-tickets.js';
 
 /** Every migration, oldest first; a new one is added here by hand, after it was read. */
@@ -28,6 +29,7 @@ export const migrations: readonly Type<MigrationInterface>[] = [
   Tracing1795500000008,
   StreamTickets1795500000009,
   Extensions1795500000010,
+  Overview1795500000012,
 ];
 
 /** How many prepared statements each connection keeps: more than there are. */

@@ -5,6 +5,7 @@ import { Documented } from '../common/documented.js';
 import { pageOf, pageQuery, toPage, type Page } from '../common/pagination.js';
 import { AllowScope, CurrentPrincipal, type Principal } from '../common/principal.js';
 import type { DomainEvent, EventEnvelope } from './domain-event.js';
+import { definitionOf, eventTypes } from './catalogue.js';
 import { checkFilters, splitList, typesOf } from './event-filter.js';
 import { EventJournal } from './event-journal.service.js';
 import { eventId, loggedEvent } from './event.schemas.js';
@@ -44,6 +45,15 @@ const listAnswer = () =>
       .meta({ description: 'False where events after `after` are older than the log’s retention.', examples: [true] }),
   });
 
+const typesAnswer = z.strictObject({
+  types: z.array(
+    z.strictObject({
+      type: z.string().meta({ examples: ['user.registered'] }),
+      description: z.string().meta({ examples: ['An account was created, by registration or by an admin.'] }),
+    }),
+  ),
+});
+
 /** The log over REST: what happened, as far as the caller may know of it. */
 @AllowScope('events:read')
 @Controller('events')
@@ -66,6 +76,13 @@ export class EventsController {
     const subjects = visibleSubjects(principal);
     const events = await this.journal.read({ afterSeq, throughSeq, types, subjects, order, limit: limit + 1 });
     return { ...toPage(events.map(toEnvelope), limit, ({ id }) => id), complete };
+  }
+
+  /** Every type that filters may name, those of extensions too. */
+  @Get('types')
+  @Documented({ summary: 'List the types of events', answer: typesAnswer })
+  types(): z.infer<typeof typesAnswer> {
+    return { types: eventTypes().map((type) => ({ type, description: definitionOf(type)?.description ?? '' })) };
   }
 
   @Get(':id')

@@ -4,6 +4,7 @@ import { EventEmitterModule } from '@nestjs/event-emitter';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { AuditTrail } from './audit-trail.service.js';
 import { EventBus } from './event-bus.js';
+import { EventCounts } from './event-counts.service.js';
 import { EventCursor } from './event-cursor.entity.js';
 import { EventJournal } from './event-journal.service.js';
 import { EventRelay } from './event-relay.service.js';
@@ -31,10 +32,11 @@ import { Reconciliation } from './reconciliation.service.js';
     Reconciliation,
     JournalReaders,
     EventBus,
+    EventCounts,
     EventRelay,
     EventRetention,
     DomainEventExplorer,
   ],
-  exports: [EventBus, EventJournal, AuditTrail, EventTraces, Reconciliation, JournalReaders, EventRelay],
+  exports: [EventBus, EventCounts, EventJournal, AuditTrail, EventTraces, Reconciliation, JournalReaders, EventRelay],
 })
 export class EventsModule {}

@@ -13,6 +13,9 @@ import type { JobOptions, JobState, JobType, JobTypes } from './job-types.js';
 const DAY_MS = 86_400_000;
 const MAX_DELAY_MS = 3650 * DAY_MS;
 
+/** How many jobs of a type there are in each state. */
+export type JobTypeStats = { type: string } & Record<JobState, number>;
+
 /** Work that must happen: submit it here with the change that causes it, handle it with `@JobHandler`. */
 @Injectable()
 export class JobQueue implements OnModuleInit {
@@ -79,6 +82,23 @@ export class JobQueue implements OnModuleInit {
   /** Returns how many jobs there are in each of the five states. */
   stats(): Promise<Record<JobState, number>> {
     return this.store.countByState();
+  }
+
+  /** Returns the types with the most dead jobs. */
+  deadByType(limit: number): Promise<{ type: string; count: number }[]> {
+    return this.store.countDead(limit);
+  }
+
+  /** Returns how many there are of each type: those that modules declare, and those that jobs are left of. */
+  async statsByType(): Promise<JobTypeStats[]> {
+    const names = this.registry.all().map(({ name }) => name);
+    const stats = new Map(names.map((type) => [type, noJobs(type)]));
+    for (const { type, state, count } of await this.store.countByType()) {
+      const ofType = stats.get(type) ?? noJobs(type);
+      ofType[state] = count;
+      stats.set(type, ofType);
+    }
+    return [...stats.values()].toSorted((a, b) => (a.type < b.type ? -1 : 1));
   }
 
   /** Lists jobs, the newest first. */
@@ -163,6 +183,10 @@ export class JobQueue implements OnModuleInit {
     const dead = await this.store.removeEnded('dead', now - this.config.EVENTS_RETENTION_DAYS * DAY_MS);
     if (completed + dead > 0) this.logger.log(`removed ${completed} completed and ${dead} dead jobs that were old`);
   }
+}
+
+function noJobs(type: string): JobTypeStats {
+  return { type, pending: 0, processing: 0, completed: 0, failed: 0, dead: 0 };
 }
 
 /** A job as an event's trace tells of it; times in epoch ms. */

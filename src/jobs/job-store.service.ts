@@ -242,6 +242,17 @@ export class JobStore {
     return Object.fromEntries(JOB_STATES.map((state) => [state, counts.get(state) ?? 0])) as Record<JobState, number>;
   }
 
+  /** Returns the types with the most dead jobs. */
+  async countDead(limit: number): Promise<{ type: string; count: number }[]> {
+    const sql = `SELECT type, COUNT(*) AS count FROM jobs WHERE state = 'dead' GROUP BY type ORDER BY 2 DESC LIMIT ?`;
+    return this.database.reader.query(sql, [limit]);
+  }
+
+  /** Returns how many jobs of each type there are in each state; those of which there are none are left out. */
+  async countByType(): Promise<{ type: string; state: JobState; count: number }[]> {
+    return this.database.reader.query(`SELECT type, state, COUNT(*) AS count FROM jobs GROUP BY type, state`);
+  }
+
   /** Lists jobs, the newest first, without their payloads. */
   async list(filter: {
     state?: JobState | undefined;

@@ -14,6 +14,7 @@ import {
   redriveAnswer,
   redriveBody,
   statsView,
+  typesAnswer,
   type JobView,
 } from './jobs.schemas.js';
 
@@ -28,6 +29,13 @@ export class JobsController {
   @Documented({ summary: 'Count the jobs by status', answer: statsView })
   stats(): Promise<z.infer<typeof statsView>> {
     return this.queue.stats();
+  }
+
+  /** Every type there is, with the same counts. */
+  @Get('types')
+  @Documented({ summary: 'Count the jobs of each type by status', answer: typesAnswer })
+  async types(): Promise<z.infer<typeof typesAnswer>> {
+    return { types: await this.queue.statsByType() };
   }
 
   @Get()

@@ -20,6 +20,8 @@ export const statsView = z
   .strictObject({ pending: count, processing: count, completed: count, failed: count, dead: count })
   .meta({ id: 'JobStats' });
 
+export const typesAnswer = z.strictObject({ types: z.array(statsView.extend({ type })) });
+
 /** A job as admins see it. */
 export const jobView = z
   .strictObject({

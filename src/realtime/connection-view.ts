@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { epochMs, ipAddress, userId, uuid } from '../common/fields.js';
+import { email, epochMs, ipAddress, userId, uuid } from '../common/fields.js';
 import { eventId } from '../events/event.schemas.js';
 
 /** A live connection as admins see it. */
@@ -9,6 +9,7 @@ const connectionView = z
     transport: z.enum(['websocket', 'sse']),
     ip: ipAddress,
     userId: userId.nullable().meta({ description: 'Null before it has authenticated.' }),
+    email: email.nullable().meta({ description: 'The address of its account.' }),
     sessionId: uuid.nullable().meta({ description: 'Its session, or its API key.' }),
     connectedAt: epochMs,
     events: z.array(z.string()).meta({ description: 'Its filters.', examples: [['login.*']] }),

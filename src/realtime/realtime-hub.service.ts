@@ -103,8 +103,8 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap {
   list(): ConnectionView[] {
     return [...this.connections].map((connection) => {
       const { id, transport, ip, principal, connectedAt, filters, bufferedBytes, lastEventId } = connection;
-      const userId = principal?.userId ?? null;
-      const about = { id, transport, ip, userId, sessionId: principal?.sessionId ?? null, connectedAt };
+      const { userId = null, email = null, sessionId = null } = principal ?? {};
+      const about = { id, transport, ip, userId, email, sessionId, connectedAt };
       return { ...about, events: [...filters.keys()], bufferedBytes, lastEventId: lastEventId ?? null };
     });
   }

@@ -17,6 +17,13 @@ const CLOSE_CODES = new Set([1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 100
 /** How a replay came out: `gap` means that events before what is left of the journal are missing. */
 export type ReplayOutcome = 'complete' | 'gap' | 'left' | 'failed';
 
+/** How many events took at most so long: the buckets are cumulative. */
+export interface LatencyBucket {
+  /** In ms; null for the last one, which counts every event. */
+  leMs: number | null;
+  count: number;
+}
+
 /** What one transport has sent so far. */
 interface Sent {
   deliveries: number;
@@ -81,6 +88,21 @@ export class RealtimeMetrics {
       }
     }),
   ];
+
+  /** Returns how many connections are open on each transport. */
+  openConnections(): Record<Transport, number> {
+    const open = { websocket: 0, sse: 0 };
+    for (const { transport } of this.connections) open[transport] += 1;
+    return open;
+  }
+
+  /** Returns since the start how many events took at most so many ms from their commit to every socket. */
+  async latencyBuckets(): Promise<LatencyBucket[]> {
+    const { values } = await this.latency.get();
+    return values
+      .filter(({ metricName }) => metricName?.endsWith('_bucket'))
+      .map(({ labels: { le }, value }) => ({ leMs: le === '+Inf' ? null : Number(le) * 1000, count: value }));
+  }
 
   /** Measures these connections from now on. */
   watch(connections: ReadonlySet<RealtimeConnection>): void {

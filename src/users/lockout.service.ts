@@ -3,12 +3,20 @@ import { In, LessThan } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import { Config } from '../config/config.js';
 import { Housekeeping } from '../database/housekeeping.service.js';
+import { HotQueries, type HotQuery } from '../database/hot-queries.service.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { EventBus } from '../events/event-bus.js';
 import { Lockout } from './lockout.entity.js';
 
 /** After this long without a failure an address is forgotten. */
 const FORGET_AFTER_MS = 30 * 86_400_000;
+
+/** An address or an account's proofs that are locked. */
+export interface Lock {
+  subject: string;
+  /** In epoch ms. */
+  until: number;
+}
 
 /**
  * Counts failed logins per email address and locks the address after too many in a row.
@@ -17,12 +25,21 @@ const FORGET_AFTER_MS = 30 * 86_400_000;
  */
 @Injectable()
 export class LockoutService implements OnModuleInit {
+  private readonly countLocks: HotQuery<{ count: number }>;
+  private readonly longestLocks: HotQuery<Lock>;
+
   constructor(
     private readonly config: Config,
     private readonly unitOfWork: UnitOfWork,
     private readonly events: EventBus,
     private readonly housekeeping: Housekeeping,
-  ) {}
+    hot: HotQueries,
+  ) {
+    this.countLocks = hot.prepare('SELECT COUNT(*) AS count FROM lockouts WHERE "lockedUntil" > ?');
+    this.longestLocks = hot.prepare(
+      'SELECT subject, "lockedUntil" AS until FROM lockouts WHERE "lockedUntil" > ? ORDER BY "lockedUntil" DESC LIMIT ?',
+    );
+  }
 
   onModuleInit(): void {
     this.housekeeping.register('lockouts', () =>
@@ -94,6 +111,12 @@ export class LockoutService implements OnModuleInit {
         lockedUntil !== null && lockedUntil > now ? [[subject, lockedUntil]] : [],
       ),
     );
+  }
+
+  /** Returns how many addresses and accounts are locked, and the first of them, those that are locked longest first. */
+  async current(now: number, limit: number): Promise<{ count: number; first: Lock[] }> {
+    const [total] = await this.countLocks(now);
+    return { count: total?.count ?? 0, first: await this.longestLocks(now, limit) };
   }
 
   private async find(subject: string): Promise<Lockout | null> {

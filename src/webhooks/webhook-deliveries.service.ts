@@ -83,6 +83,14 @@ export class WebhookDeliveries implements OnModuleInit {
     return this.withAttempts(deliveries);
   }
 
+  /** @throws AppError NOT_FOUND */
+  async get(id: string): Promise<LoggedDelivery> {
+    const delivery = await this.deliveries.findOneBy({ id });
+    if (!delivery) throw noSuchDelivery();
+    const [logged] = await this.withAttempts([delivery]);
+    return logged as LoggedDelivery;
+  }
+
   private async withAttempts(deliveries: WebhookDelivery[]): Promise<LoggedDelivery[]> {
     const attempts = await this.attempts.find({
       where: { deliveryId: In(deliveries.map(({ id }) => id)) },
@@ -118,7 +126,7 @@ export class WebhookDeliveries implements OnModuleInit {
   async redeliver(id: string): Promise<WebhookDelivery> {
     return this.unitOfWork.run(async (tx) => {
       const delivery = await tx.findOne(WebhookDelivery, { where: { id }, relations: { endpoint: true } });
-      if (!delivery) throw new AppError('NOT_FOUND', 'There is no such delivery');
+      if (!delivery) throw noSuchDelivery();
       if (delivery.status === 'pending') throw conflict('DELIVERY_PENDING', 'The delivery is still on its way');
       if (delivery.endpoint.disabledAt !== null) {
         throw conflict('ENDPOINT_DISABLED', 'The endpoint is disabled: enable it first');
@@ -248,6 +256,10 @@ export class WebhookDeliveries implements OnModuleInit {
         await this.unitOfWork.run((tx) => tx.delete(WebhookDelivery, { id: In(old.map(({ id }) => id)) }));
     }
   }
+}
+
+function noSuchDelivery(): AppError {
+  return new AppError('NOT_FOUND', 'There is no such delivery');
 }
 
 function groupByDelivery(attempts: readonly WebhookAttempt[]): Map<string, WebhookAttempt[]> {

@@ -76,6 +76,7 @@ export class WebhookDelivery {
 
 /** One request that was made, or could not be. */
 @Entity('webhook_attempts')
+@Index('webhook_attempts_by_time', ['at', 'status'])
 export class WebhookAttempt {
   @PrimaryGeneratedColumn({ type: 'integer' })
   id: number;

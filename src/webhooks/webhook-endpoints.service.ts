@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import { In, IsNull, LessThan, type EntityManager, type Repository } from 'typeorm';
+import { In, IsNull, LessThan, Not, type EntityManager, type Repository } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { AppError } from '../common/app-error.js';
 import { SecretCipher } from '../database/secret-cipher.service.js';
@@ -16,6 +16,7 @@ import { WebhookEndpoint } from './webhook-endpoint.entity.js';
 
 const SECRET_BYTES = 32;
 const HOUR_MS = 3_600_000;
+const MAX_IN_TROUBLE = 20;
 
 /** What an admin says of a new endpoint. */
 export interface NewEndpoint {
@@ -101,6 +102,17 @@ export class WebhookEndpoints {
   /** Returns those of some endpoints that exist. */
   async getAll(ids: string[]): Promise<WebhookEndpoint[]> {
     return this.endpoints.findBy({ id: In(ids) });
+  }
+
+  /** Returns how many endpoints there are, and those that are disabled or failing, longest in trouble first. */
+  async inTrouble(): Promise<{ total: number; endpoints: WebhookEndpoint[] }> {
+    const where = [{ disabledAt: Not(IsNull()) }, { failingSince: Not(IsNull()) }];
+    const endpoints = await this.endpoints.find({
+      where,
+      order: { failingSince: 'ASC', id: 'ASC' },
+      take: MAX_IN_TROUBLE,
+    });
+    return { total: await this.endpoints.count(), endpoints };
   }
 
   /** Returns every endpoint that events are sent to. */

@@ -155,7 +155,13 @@ export const attemptView = z
       .meta({ examples: ['The receiver answered 503'] }),
   })
   .meta({ id: 'WebhookAttempt' });
-export const deliveryPage = pageOf(deliveryView.extend({ attempts: z.array(attemptView) }));
+const loggedDelivery = deliveryView.extend({ attempts: z.array(attemptView) });
+export const deliveryPage = pageOf(loggedDelivery);
+export const deliveryWithBody = loggedDelivery.extend({
+  body: z
+    .string()
+    .meta({ description: 'What is sent.', examples: ['{"id":"evt-01a20d15-9125-730d-a06d-4c865def98b5"}'] }),
+});
 /** What a test sends. */
 export const testMessage = z
   .strictObject({

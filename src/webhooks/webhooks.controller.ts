@@ -14,6 +14,7 @@ import {
   deliveriesQuery,
   deliveryPage,
   deliveryView,
+  deliveryWithBody,
   endpointPage,
   endpointView,
   listQuery,
@@ -118,6 +119,14 @@ export class WebhooksController {
       attempts: attempts.map(toAttemptView),
     }));
     return toPage(views, limit, (view) => view.id);
+  }
+
+  /** Answers with what is sent, too. */
+  @Get('deliveries/:id/details')
+  @Documented({ summary: 'Read a delivery with what is sent', params: { id: uuid }, answer: deliveryWithBody })
+  async oneDelivery(@Param('id') id: string): Promise<z.infer<typeof deliveryWithBody>> {
+    const { delivery, attempts } = await this.deliveries.get(id);
+    return { ...toDeliveryView(delivery), attempts: attempts.map(toAttemptView), body: delivery.body };
   }
 
   @Post('deliveries/:id/redeliver')

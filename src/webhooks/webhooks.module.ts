@@ -3,6 +3,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import ipaddr from 'ipaddr.js';
 import { Config } from '../config/config.js';
 import { JobsModule } from '../jobs/jobs.module.js';
+import { AttemptCounts } from './attempt-counts.service.js';
 import { DeliveryReconciliation } from './delivery-reconciliation.service.js';
 import { WebhookAttempts } from './webhook-attempts.service.js';
 import { WebhookClient } from './webhook-client.js';
@@ -44,7 +45,8 @@ const WRITING_MS = 15_000;
     WebhookAttempts,
     WebhookDeliveries,
     DeliveryReconciliation,
+    AttemptCounts,
   ],
-  exports: [WebhookClient],
+  exports: [AttemptCounts, WebhookClient, WebhookEndpoints],
 })
 export class WebhooksModule {}

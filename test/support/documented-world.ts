@@ -189,6 +189,13 @@ export const PREPARATIONS: Record<string, Preparation> = {
     return { token: world.adminToken, query: { subject: email } };
   },
   'Audit.verify': asAdmin,
+  'Overview.look': async (world) => {
+    await deadJob(world.server);
+    await world.data('PATCH', `/webhooks/${await world.endpoint()}`, { enabled: false });
+    const { email } = newEmail();
+    for (let n = 0; n < 5; n += 1) await world.server.api.post('/auth/login', { email, password: 'wrong' });
+    return { token: world.adminToken };
+  },
   'Events.list': async (world) => {
     const account = await world.account();
     const after = await world.eventOf(account);
@@ -196,6 +203,7 @@ export const PREPARATIONS: Record<string, Preparation> = {
     const newest = await world.server.api.get('/events?order=desc&limit=1', account.accessToken);
     return { token: account.accessToken, query: { after, before: newest.body.data.items[0].id as string } };
   },
+  'Events.types': asUser,
   'Events.one': async (world) => {
     const account = await world.account();
     return { token: account.accessToken, path: { id: await world.eventOf(account) } };
@@ -222,6 +230,10 @@ export const PREPARATIONS: Record<string, Preparation> = {
     body: { url: world.receiverUrl },
   }),
   'Webhooks.delete': onEndpoint,
+  'Webhooks.oneDelivery': async (world) => ({
+    token: world.adminToken,
+    path: { id: (await world.delivery()).id },
+  }),
   'Webhooks.test': onEndpoint,
   'Webhooks.rotateSecret': onEndpoint,
   'Webhooks.listDeliveries': async (world) => ({
@@ -240,6 +252,7 @@ export const PREPARATIONS: Record<string, Preparation> = {
     return { token: world.adminToken };
   },
   'Connections.close': async (world) => ({ token: world.adminToken, path: { id: await world.connection() } }),
+  'Jobs.types': asAdmin,
   'Jobs.stats': asAdmin,
   'Jobs.list': async (world) => {
     await deadJob(world.server);
