@@ -69,7 +69,7 @@ export default {
   ignorePatterns: ['dist', 'data', 'templates'],
   rules: {
     'import/no-cycle': 'error',
-    'import/no-unassigned-import': ['error', { allow: ['reflect-metadata'] }],
+    'import/no-unassigned-import': ['error', { allow: ['reflect-metadata', '**/*.css'] }],
     'no-console': 'error',
     'node/no-process-env': 'error',
     'typescript/no-explicit-any': 'error',
@@ -119,6 +119,13 @@ export default {
     { files: ['src/extensions/extension.ts'], rules: restrict([...patternsOf('extensions'), eventEmitter]) },
     { files: ['src/events/event-bus.ts'], rules: restrict([...patternsOf('events'), typeorm]) },
     { files: ['src/events/events.module.ts'], rules: restrict(patternsOf('events')) },
+    {
+      // The page talks to the service as any client does.
+      files: ['src/console/app/**/*.{ts,tsx}'],
+      rules: restrict([
+        { group: ['../**', '!**/client/herald-client.js'], message: 'The page imports itself and the client only.' },
+      ]),
+    },
     { files: ['src/config/**/*.ts'], rules: { 'node/no-process-env': 'off' } },
     {
       files: ['test/**/*.{ts,mjs}', '**/*.spec.ts', 'ormconfig.ts'],

@@ -9,6 +9,7 @@ import { ClientScriptModule } from './client-script/client-script.module.js';
 import type { HeraldHttpAdapter } from './common/herald-http.adapter.js';
 import { Config } from './config/config.js';
 import { ConfigModule } from './config/config.module.js';
+import { ConsoleModule } from './console/console.module.js';
 import { DatabaseModule } from './database/database.module.js';
 import { EventsModule } from './events/events.module.js';
 import { DocsModule } from './docs/docs.module.js';
@@ -62,6 +63,7 @@ export class AppModule implements BeforeApplicationShutdown {
         HealthModule,
         MetricsModule,
         DocsModule,
+        ConsoleModule,
         ExtensionsModule.forRoot(extensions),
         ...extras,
       ],

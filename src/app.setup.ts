@@ -19,7 +19,7 @@ import { explainFailure } from './extensions/start-failures.js';
 import { PinoLogger } from './common/logger.js';
 import type { AuthenticatedRequest } from './common/principal.js';
 import { runInRequestContext } from './common/request-context.js';
-import { MAILBOX, PREFIX, UNPREFIXED } from './common/routes.js';
+import { CONSOLE, MAILBOX, PREFIX, UNPREFIXED } from './common/routes.js';
 import { parseStrictJson } from './common/strict-json.js';
 import { validationPipe } from './common/validation.js';
 import type { Config } from './config/config.js';
@@ -95,7 +95,7 @@ export async function createApp(
   acceptJsonOnly(app, config);
   app.useSecurityHeaders(SECURITY_HEADERS);
   if (config.allowedOrigins.length > 0) allowOrigins(app, config.allowedOrigins);
-  app.setGlobalPrefix(PREFIX, { exclude: [...UNPREFIXED, ...MAILBOX] });
+  app.setGlobalPrefix(PREFIX, { exclude: [...UNPREFIXED, ...MAILBOX, ...CONSOLE] });
   app.useGlobalPipes(validationPipe);
   app.useGlobalFilters(new HttpErrorFilter());
   app.useWebSocketAdapter(new HeraldWsAdapter(app, config));
@@ -168,10 +168,12 @@ function addHooks(fastify: FastifyInstance, metrics: Metrics): void {
   });
 }
 
-/** Counts requests per address: all of them together, and those to `/auth`, which guess passwords, more strictly. */
+/** Counts requests per address: all of them together, and those that guess passwords and tokens more strictly. */
 async function addRateLimits(app: NestFastifyApplication, config: Config): Promise<void> {
   // By the route that matched: the URL may spell its path in more than one way.
-  const groupOf = ({ routeOptions: { url } }: FastifyRequest) => (url?.startsWith(`/${PREFIX}/auth/`) ? 'auth' : 'all');
+  const strict = [`/${PREFIX}/auth/`, '/console/session'];
+  const groupOf = ({ routeOptions: { url } }: FastifyRequest) =>
+    strict.some((path) => url?.startsWith(path)) ? 'auth' : 'all';
   const maxOf = (request: FastifyRequest) =>
     groupOf(request) === 'auth' ? config.AUTH_RATE_LIMIT_MAX : config.RATE_LIMIT_MAX;
   await app.register(rateLimit, {

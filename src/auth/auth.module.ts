@@ -42,6 +42,6 @@ import { StreamTickets } from './stream-tickets.service.js';
     EmailVerification,
     PasswordReset,
   ],
-  exports: [Authenticator, StreamTickets, AccountLookup],
+  exports: [AuthService, Authenticator, StreamTickets, AccountLookup],
 })
 export class AuthModule {}

@@ -128,6 +128,16 @@ export class AuthService {
     });
   }
 
+  /** Ends the session that a refresh token belongs to and publishes `logout`; nothing for a token of no session. */
+  async endSessionOf(refreshToken: string): Promise<void> {
+    await this.unitOfWork.run(async () => {
+      const session = await this.refreshTokens.sessionOf(refreshToken);
+      if (!session) return;
+      await this.sessions.end(session.id);
+      await this.events.publish('logout', { userId: session.userId });
+    });
+  }
+
   private async complete({ id, email }: User, factor: 'password' | Factor): Promise<TokenPair> {
     await this.lockouts.recordSuccess(email);
     const pair = await this.startSession(id);

@@ -66,6 +66,11 @@ export class RefreshTokensService implements OnModuleInit {
     return this.unitOfWork.run((tx) => tx.existsBy(RefreshToken, { hash: sha256(token), sessionId }));
   }
 
+  /** Returns the session that goes on with a token; undefined for one that is unknown or has expired. */
+  async sessionOf(token: string): Promise<Session | undefined> {
+    return this.unitOfWork.run(async (tx) => (await this.findLive(tx, token, Date.now()))?.session);
+  }
+
   private async findLive(tx: EntityManager, token: string, now: number): Promise<RefreshToken | undefined> {
     const found = await tx.findOne(RefreshToken, {
       where: { hash: sha256(token) },

@@ -13,5 +13,8 @@ export const UNPREFIXED = [
   'docs/html/:version/:file',
 ];
 
+/** The page for admins with its own routes, and its session: no prefix. */
+export const CONSOLE = ['console', 'console/*', 'console/session', 'console/session/refresh'];
+
 /** The local mailbox of development: no prefix. */
 export const MAILBOX = ['dev/mail', 'dev/mail/:name'];

@@ -5,7 +5,7 @@ import { MetadataScanner, Reflector, type DiscoveryService } from '@nestjs/core'
 import { z } from 'zod';
 import { DOCUMENTED, type AnyRouteDocumentation } from '../common/documented.js';
 import { ALLOWED_SCOPE, PUBLIC_ROUTE, ROLES, TOKEN_IN_QUERY, type Role, type Scope } from '../common/principal.js';
-import { PREFIX, UNPREFIXED, MAILBOX } from '../common/routes.js';
+import { CONSOLE, PREFIX, UNPREFIXED, MAILBOX } from '../common/routes.js';
 
 /** A route, as its decorators describe it. */
 export interface Route {
@@ -57,7 +57,7 @@ function routesOf(controller: Type, name: string): Route[] {
   const read = (key: symbol): unknown => reflector.getAllAndOverride(key, [handler, controller]);
   const { body, query } = argumentsOf(controller, name);
   return pathsOf(controller, handler).map((path, index) => {
-    const isPlain = [...UNPREFIXED, ...MAILBOX].includes(path);
+    const isPlain = [...UNPREFIXED, ...MAILBOX, ...CONSOLE].includes(path);
     return {
       operationId: `${controller.name.replace(/Controller$/, '')}.${name}${index === 0 ? '' : index + 1}`,
       method,

@@ -210,6 +210,12 @@ const ROOT: Row[] = [
   ['GET /docs/html/:version/:file', anyone(200), { version: pageVersion, file: () => 'start.js' }],
   ['GET /client.js', anyone(200)],
   ['GET /dev/mail', anyone(200)],
+  ['GET /console', anyone(200)],
+  ['GET /console/*', anyone(200)],
+  // Without the header that only the page itself sends.
+  ['POST /console/session', anyone(403), { body: { refreshToken: 'none' } }],
+  ['POST /console/session/refresh', anyone(403)],
+  ['DELETE /console/session', anyone(403)],
   ['GET /dev/mail/:name', anyone(200), { name: mail }],
 ];
 

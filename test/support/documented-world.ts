@@ -101,6 +101,9 @@ const onNote: Preparation = async (world) => {
   const { accessToken: token } = await world.account();
   return { token, path: { id: (await world.data('POST', '/notes', { text: 'A note' }, token))['id'] as string } };
 };
+const onConsoleSession: Preparation = async ({ server }) => ({
+  headers: { Origin: server.url, Cookie: `herald_console=${(await server.api.login(ADMIN)).refreshToken}` },
+});
 const newEmail = () => ({ email: `${randomUUID()}@example.com` });
 
 /** For each operation of the document, what its example needs to work. */
@@ -196,6 +199,14 @@ export const PREPARATIONS: Record<string, Preparation> = {
     for (let n = 0; n < 5; n += 1) await world.server.api.post('/auth/login', { email, password: 'wrong' });
     return { token: world.adminToken };
   },
+  'Console.page': asNobody,
+  'Console.page2': asNobody,
+  'ConsoleSession.start': async ({ server }) => ({
+    headers: { Origin: server.url },
+    body: { refreshToken: (await server.api.login(ADMIN)).refreshToken },
+  }),
+  'ConsoleSession.refresh': onConsoleSession,
+  'ConsoleSession.end': onConsoleSession,
   'Events.list': async (world) => {
     const account = await world.account();
     const after = await world.eventOf(account);
