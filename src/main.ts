@@ -12,8 +12,20 @@ function explain(error: unknown): string {
   if (error instanceof StartError) return error.message;
   if (error instanceof AppError)
     return [error.message, ...(error.details ?? []).map(({ message }) => message)].join('\n  ');
-  const { code, port } = error as { code?: string; port?: number };
+  return explainListen(error as NodeJS.ErrnoException & { port?: number }) ?? stackOf(error);
+}
+
+/** Why it could not listen; undefined for what is something else. */
+function explainListen({ code, port, syscall }: NodeJS.ErrnoException & { port?: number }): string | undefined {
+  if (syscall === 'getaddrinfo' || code === 'EADDRNOTAVAIL')
+    return 'HOST is no address of this machine: set it to one that is, or to 0.0.0.0 for all of them.';
+  if (syscall !== 'listen') return undefined;
   if (code === 'EADDRINUSE') return `Port ${port} is taken: stop what listens there, or set PORT to another one.`;
+  if (code === 'EACCES') return `Port ${port} is not for this user to open: set PORT to one above 1023.`;
+  return undefined;
+}
+
+function stackOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 

@@ -4,6 +4,7 @@ import { DataSource } from 'typeorm';
 import { StartError } from '../common/start-error.js';
 import { Config } from '../config/config.js';
 import { readerOptions, writerOptions, type DatabaseSettings } from './data-source-options.js';
+import { DatabaseFileError } from './database-file-error.js';
 import { HotQueries } from './hot-queries.service.js';
 import { Housekeeping } from './housekeeping.service.js';
 import { SecretCipher } from './secret-cipher.service.js';
@@ -98,6 +99,11 @@ async function openWriter(settings: DatabaseSettings, lock: SqliteLock): Promise
   } catch (error) {
     if (writer.isInitialized) await writer.destroy();
     lock.release();
-    throw error;
+    const isAboutFile = ['SQLITE_CANTOPEN', 'SQLITE_NOTADB', 'SQLITE_READONLY'].includes(codeOf(error));
+    throw isAboutFile ? new DatabaseFileError(settings.file, error) : error;
   }
+}
+
+function codeOf(error: unknown): string {
+  return String((error as { code?: unknown }).code);
 }

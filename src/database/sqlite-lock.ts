@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import SqliteDatabase from 'better-sqlite3';
 import { StartError } from '../common/start-error.js';
+import { DatabaseFileError } from './database-file-error.js';
 
 /** Thrown when another process holds the database; its message says which, and what to do. */
 export class DatabaseInUseError extends StartError {
@@ -18,10 +19,14 @@ export class DatabaseInUseError extends StartError {
 export class SqliteLock {
   private constructor(private readonly database: SqliteDatabase.Database) {}
 
-  /** @throws DatabaseInUseError when another process, or another service in this one, holds the lock. */
+  /**
+   * Makes the file's folder, and takes the lock.
+   *
+   * @throws DatabaseInUseError when another process, or another service in this one, holds the lock.
+   * @throws DatabaseFileError when the folder cannot be made or written to.
+   */
   static acquire(file: string): SqliteLock {
-    mkdirSync(dirname(file), { recursive: true });
-    const database = new SqliteDatabase(`${file}.lock`, { timeout: 0 });
+    const database = openLock(file);
     try {
       // Committed first, so that the refused process can read who holds the lock; then held by an open transaction.
       database.exec(`BEGIN IMMEDIATE; PRAGMA user_version = ${process.pid}; COMMIT; BEGIN IMMEDIATE`);
@@ -39,5 +44,14 @@ export class SqliteLock {
 
   release(): void {
     this.database.close();
+  }
+}
+
+function openLock(file: string): SqliteDatabase.Database {
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    return new SqliteDatabase(`${file}.lock`, { timeout: 0 });
+  } catch (error) {
+    throw new DatabaseFileError(file, error);
   }
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { statSync } from 'node:fs';
+import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -80,6 +80,20 @@ describe('the process', () => {
     const { port } = taken.address() as AddressInfo;
     expect(await refusal({ PORT: String(port) })).toContain(`Port ${port} is taken`);
     taken.close();
+  });
+
+  it('says when it cannot listen on its address', async () => {
+    expect(await refusal({ HOST: '192.0.2.1' })).toContain('HOST is no address of this machine');
+    expect(await refusal({ HOST: 'nowhere.invalid' })).toContain('HOST is no address of this machine');
+  });
+
+  it('says when the file of its database cannot be used', async () => {
+    writeFileSync(join(folder.path, 'letter'), 'Dear database,\n'.repeat(100));
+    const says = async (file: string) => refusal({ DATABASE_URL: `sqlite:${join(folder.path, file)}` });
+    expect(await says('letter')).toMatch(/letter cannot be used: file is not a database\. .* DATABASE_URL/);
+    expect(await says('letter/inside')).toContain('letter/inside cannot be used');
+    mkdirSync(join(folder.path, 'drawer'));
+    expect(await says('drawer')).toContain('drawer cannot be used: unable to open database file');
   });
 
   it('refuses a first admin whose password breaks the policy, or whose address is an ordinary account’s', async () => {
