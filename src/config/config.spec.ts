@@ -63,6 +63,12 @@ describe('loadConfig', () => {
     expect(mistakesOf({ JWT_SECRET: '<the output of: openssl rand -base64 48>' })).toHaveLength(1);
   });
 
+  it('shows a wrong value, but for secrets', () => {
+    expect(mistakesOf({ PASSWORD_REQUIRE_DIGIT: 'perhaps' })[0]).toContain('"perhaps"');
+    expect(mistakesOf({ API_KEYS_MAX_PER_USER: 'many' })[0]).toContain('"many"');
+    expect(mistakesOf({ METRICS_TOKEN: 'hunter' })[0]).not.toContain('hunter');
+  });
+
   it('serves only its own origin in production unless told otherwise', () => {
     expect(loadConfig({ NODE_ENV: 'production', JWT_SECRET: KEY, DATA_KEY }).allowedOrigins).toEqual([]);
   });

@@ -76,8 +76,9 @@ function missing(env: Env): string[] {
   return mistakes;
 }
 
-/** Variables whose values no message may show. */
-const SECRET = /SECRET|PASSWORD|KEY|TOKEN|MAIL_URL|WEBHOOK_URL|HEADERS/;
+/** Variables whose values no message may show. What a password must be like, and how many keys there are, it may. */
+const SECRET =
+  /^(?!PASSWORD_REQUIRE_|PASSWORD_HISTORY$|API_KEYS_MAX_).*(SECRET|PASSWORD|KEY|TOKEN|MAIL_URL|WEBHOOK_URL|HEADERS)/;
 
 function describe(schema: z.ZodObject, issue: z.core.$ZodIssue, given: Record<string, string | undefined>): string {
   const variable = String(issue.path[0]);
