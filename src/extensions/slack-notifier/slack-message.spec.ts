@@ -27,6 +27,10 @@ describe('toSlackMessage', () => {
     });
   });
 
+  it('leaves out what is null', () => {
+    expect(toSlackMessage(event({ email: null, ip: '192.0.2.1' })).text).toBe('user.updated, ip: 192.0.2.1');
+  });
+
   it('lets no payload mention a channel, make a link or look like an entity', () => {
     const message = JSON.stringify(toSlackMessage(event({ email: '<!channel> <https://evil.example|click> &lt;' })));
     expect(message).not.toMatch(/[<>]/);

@@ -14,7 +14,9 @@ export interface SlackMessage {
 
 /** Says in Slack's format what an event says. */
 export function toSlackMessage({ id, type, timestamp, payload }: EventEnvelope): SlackMessage {
-  const facts = Object.entries(payload).map(([name, value]) => `${escapeSlack(name)}: ${escapeSlack(show(value))}`);
+  const facts = Object.entries(payload)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => `${escapeSlack(name)}: ${escapeSlack(show(value))}`);
   return {
     text: [type, ...facts].join(', ').slice(0, MAX_SECTION),
     blocks: [
