@@ -15,6 +15,12 @@ describe('the OpenAPI document', () => {
     expect(await checkOpenApi(await read('/docs'))).toEqual([]);
   });
 
+  it('begins with what a newcomer tries first', async () => {
+    const { tags } = JSON.parse(await read('/docs')) as { tags: { name: string }[] };
+    expect(tags.slice(0, 3).map(({ name }) => name)).toEqual(['auth', 'users', 'events']);
+    expect(new Set(tags.map(({ name }) => name)).size).toBe(tags.length);
+  });
+
   it.each([
     [
       'of a body',
