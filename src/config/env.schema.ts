@@ -278,7 +278,10 @@ export const envSchema = z.object({
     .refine(isFilledIn, 'is a placeholder')
     .optional()
     .meta(
-      meta('bearer token that GET /metrics asks for; unset: nothing is asked', '<the output of: openssl rand -hex 24>'),
+      meta(
+        'bearer token that GET /metrics asks for, at least 16 characters; unset: nothing is asked',
+        '<the output of: openssl rand -hex 24>',
+      ),
     ),
   OTEL_EXPORTER_OTLP_ENDPOINT: z
     .url({ protocol: /^https?$/, error: 'is not an http or https URL' })
