@@ -112,7 +112,7 @@ export async function startApp(app: NestFastifyApplication, config: Config): Pro
   await app.get(DurableReaders).start();
   await app.get(JobWorker).start();
   await app.listen(config.PORT, config.HOST);
-  const url = (await app.getUrl()).replace('[::1]', 'localhost').replace('0.0.0.0', 'localhost');
+  const url = (await app.getUrl()).replace('[::1]', 'localhost');
   new Logger('Herald').log(`listening on ${url}`);
   return url;
 }
