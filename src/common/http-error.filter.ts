@@ -65,18 +65,21 @@ const MESSAGES: Partial<Record<ErrorCode, string>> = {
 
 const FASTIFY_MESSAGES: Record<string, string> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'The Content-Type must be application/json',
-  FST_ERR_CTP_EMPTY_JSON_BODY: 'The body is empty although the Content-Type says JSON',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'The body is not as long as its Content-Length says',
-  FST_ERR_BAD_URL: 'The URL is malformed',
 };
 
 function toAppError(exception: unknown, request: FastifyRequest): AppError {
   if (exception instanceof AppError) return exception;
-  const { code: origin, statusCode } = exception as { code?: string; statusCode?: number };
+  const {
+    cause,
+    code: origin,
+    statusCode,
+  } = exception as { cause?: { code?: string }; code?: string; statusCode?: number };
   const status = exception instanceof HttpException ? exception.getStatus() : (statusCode ?? 500);
   if (status === 404) return new AppError('NOT_FOUND', `There is no ${request.method} ${pathOf(request.url)}`);
   const code = codeOf(status);
-  const message = FASTIFY_MESSAGES[origin ?? ''] ?? MESSAGES[code];
+  // Nest wraps what Fastify throws.
+  const message = FASTIFY_MESSAGES[cause?.code ?? origin ?? ''] ?? MESSAGES[code];
   return new AppError(
     code,
     message ?? (code === 'INTERNAL' ? 'Something went wrong on our side' : 'The request is malformed'),

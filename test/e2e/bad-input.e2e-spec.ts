@@ -88,6 +88,14 @@ describe('bad input over REST', () => {
     }
   });
 
+  it('says which type a body must be of', async () => {
+    const { status, body } = await login('email=ada@example.com', {
+      'Content-Type': 'application/x-www-form-urlencoded',
+    });
+    expect(status).toBe(400);
+    expect(body.error).toEqual({ code: 'BAD_REQUEST', message: 'The Content-Type must be application/json' });
+  });
+
   it('answers a body of 10 MB with 413, with and without a length', async () => {
     const huge = JSON.stringify({ email: 'a@example.com', password: 'x'.repeat(10_000_000) });
     const answer = await login(huge);
