@@ -12,6 +12,6 @@ export function loadJwtKeys(config: Config): [string, ...string[]] {
   const [first, ...others] = config.JWT_SECRET ?? [];
   if (first !== undefined) return [first, ...others];
   const announce = (file: string) =>
-    new Logger('JwtKeys').warn(`JWT_SECRET is not set: made a random one for development and keep it in ${file}`);
+    new Logger('JwtKeys').warn(`JWT_SECRET is not set: made a random one for development, kept in ${file}`);
   return [keptSecret(`${config.DATABASE_URL.file}.jwt-secret`, 48, announce)];
 }
