@@ -19,7 +19,7 @@ import { explainFailure } from './extensions/start-failures.js';
 import { PinoLogger } from './common/logger.js';
 import type { AuthenticatedRequest } from './common/principal.js';
 import { runInRequestContext } from './common/request-context.js';
-import { CONSOLE, MAILBOX, PREFIX, UNPREFIXED } from './common/routes.js';
+import { CONSOLE, MAILBOX, PREFIX, UNLIMITED, UNPREFIXED } from './common/routes.js';
 import { parseStrictJson } from './common/strict-json.js';
 import { validationPipe } from './common/validation.js';
 import type { Config } from './config/config.js';
@@ -181,7 +181,7 @@ async function addRateLimits(app: NestFastifyApplication, config: Config): Promi
     max: maxOf,
     // A client that is gone already has no address.
     keyGenerator: (request) => `${groupOf(request)} ${networkOf(addressOf(request) ?? '')}`,
-    allowList: (request) => maxOf(request) === 0 || UNPREFIXED.includes(request.routeOptions.url?.slice(1) ?? ''),
+    allowList: (request) => maxOf(request) === 0 || UNLIMITED.includes(request.routeOptions.url?.slice(1) ?? ''),
     errorResponseBuilder: (_request, { ttl }) =>
       new AppError('RATE_LIMITED', 'Too many requests', undefined, Math.max(1, Math.ceil(ttl / 1000))),
   });

@@ -26,7 +26,8 @@ export const overviewView = z
         .array(
           z.strictObject({
             id: uuid,
-            url: z.string().meta({ examples: ['https://hooks.example.com/herald'] }),
+            // The host alone: the rest of a URL may be a secret, and takes `webhooks:manage`.
+            host: z.string().meta({ examples: ['hooks.example.com'] }),
             disabledAt: epochMs.nullable(),
             disabledReason: z
               .string()

@@ -53,7 +53,7 @@ export class OverviewService {
   private async troubledEndpoints(): Promise<Overview['endpoints']> {
     const { total, endpoints } = await this.endpoints.inTrouble();
     const inTrouble = endpoints.map(({ id, url, disabledAt, disabledReason, failingSince }) => {
-      return { id, url, disabledAt, disabledReason, failingSince };
+      return { id, host: new URL(url).host, disabledAt, disabledReason, failingSince };
     });
     return { total, inTrouble };
   }

@@ -133,6 +133,7 @@ export class AuthService {
     await this.unitOfWork.run(async () => {
       const session = await this.refreshTokens.sessionOf(refreshToken);
       if (!session) return;
+      nameActor(session.userId, session.id);
       await this.sessions.end(session.id);
       await this.events.publish('logout', { userId: session.userId });
     });
@@ -148,9 +149,7 @@ export class AuthService {
   private async startSession(userId: string): Promise<TokenPair> {
     const session = await this.sessions.start(userId);
     const { id } = session;
-    // So that the events of this unit name the session they began.
-    const origin = currentRequestContext();
-    if (origin) Object.assign(origin, { actorId: userId, sessionId: id });
+    nameActor(userId, id);
     const accessToken = this.accessTokens.sign(userId, id, this.sessions.latestEndOf(session));
     return { accessToken, refreshToken: await this.refreshTokens.issue(id) };
   }
@@ -165,6 +164,12 @@ export class AuthService {
     await this.events.publish('login.failed', { email }, { reason });
     return error;
   }
+}
+
+/** Has the events of this request name who acts, where only what it brought has told. */
+function nameActor(actorId: string, sessionId: string): void {
+  const origin = currentRequestContext();
+  if (origin) Object.assign(origin, { actorId, sessionId });
 }
 
 /** Names a password without telling anything of it. */

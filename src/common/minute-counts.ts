@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises';
+
 const MINUTE_MS = 60_000;
 const MINUTES = 60;
 
@@ -28,7 +30,12 @@ export class MinuteCounts {
     const minutes: MinuteCount[] = [];
     this.kept = new Map();
     for (let at = last - (MINUTES - 1) * MINUTE_MS; at <= last; at += MINUTE_MS) {
-      const counts = known.get(at) ?? (await this.count(at, at + MINUTE_MS));
+      let counts = known.get(at);
+      if (!counts) {
+        counts = await this.count(at, at + MINUTE_MS);
+        // Sixty of them in one go, after a start, would let nobody else have a turn.
+        await setImmediate();
+      }
       minutes.push({ at, counts });
       if (at + MINUTE_MS + this.settleMs <= now) this.kept.set(at, counts);
     }

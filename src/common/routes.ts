@@ -1,17 +1,11 @@
 /** What stands before the path of every route of the API. */
 export const PREFIX = 'api/v1';
 
-/** Probes, scrapers, documentation and the client for pages: no prefix, no rate limit. */
-export const UNPREFIXED = [
-  'health',
-  'readiness',
-  'metrics',
-  'client.js',
-  'docs',
-  'docs/html',
-  'docs/asyncapi.json',
-  'docs/html/:version/:file',
-];
+/** Probes, scrapers and the small client for pages: no prefix, no rate limit. */
+export const UNLIMITED = ['health', 'readiness', 'metrics', 'client.js'];
+
+/** These and documentation: no prefix. */
+export const UNPREFIXED = [...UNLIMITED, 'docs', 'docs/html', 'docs/asyncapi.json', 'docs/html/:version/:file'];
 
 /** The page for admins with its own routes, and its session: no prefix. */
 export const CONSOLE = ['console', 'console/*', 'console/session', 'console/session/refresh'];

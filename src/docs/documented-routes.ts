@@ -5,7 +5,7 @@ import { MetadataScanner, Reflector, type DiscoveryService } from '@nestjs/core'
 import { z } from 'zod';
 import { DOCUMENTED, type AnyRouteDocumentation } from '../common/documented.js';
 import { ALLOWED_SCOPE, PUBLIC_ROUTE, ROLES, TOKEN_IN_QUERY, type Role, type Scope } from '../common/principal.js';
-import { CONSOLE, PREFIX, UNPREFIXED, MAILBOX } from '../common/routes.js';
+import { CONSOLE, PREFIX, MAILBOX, UNLIMITED, UNPREFIXED } from '../common/routes.js';
 
 /** A route, as its decorators describe it. */
 export interface Route {
@@ -67,7 +67,7 @@ function routesOf(controller: Type, name: string): Route[] {
       tokenInQuery: read(TOKEN_IN_QUERY) === true,
       scope: read(ALLOWED_SCOPE) as Scope | undefined,
       roles: read(ROLES) as Role[] | undefined,
-      isRateLimited: !UNPREFIXED.includes(path),
+      isRateLimited: !UNLIMITED.includes(path),
       status: reflector.get<number | undefined>(HTTP_CODE_METADATA, handler) ?? (method === 'post' ? 201 : 200),
       body,
       query,

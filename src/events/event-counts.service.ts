@@ -4,7 +4,7 @@ import { lowestIdAt } from '../common/time-ids.js';
 import { HotQueries } from '../database/hot-queries.service.js';
 
 /** The journal's ids rise with time and have an index; those of acts begin otherwise. */
-const COUNT = `SELECT type, COUNT(*) AS count FROM events WHERE id >= ? AND id < ? GROUP BY type`;
+export const EVENTS_BY_TYPE = `SELECT type, COUNT(*) AS count FROM events WHERE id >= ? AND id < ? GROUP BY type`;
 /** An event has its id before its commit. */
 const SETTLE_MS = 15_000;
 
@@ -14,7 +14,7 @@ export class EventCounts {
   private readonly minutes: MinuteCounts;
 
   constructor(hot: HotQueries) {
-    const count = hot.prepare<{ type: string; count: number }>(COUNT);
+    const count = hot.prepare<{ type: string; count: number }>(EVENTS_BY_TYPE);
     this.minutes = new MinuteCounts(async (from, to) => {
       const rows = await count(`evt-${lowestIdAt(from)}`, `evt-${lowestIdAt(to)}`);
       return Object.fromEntries(rows.map((row) => [row.type, row.count]));

@@ -61,6 +61,11 @@ async function importExtension(name: string): Promise<Extension> {
         `There is no package "${name}": install it beside Herald, or take it out of HERALD_EXTENSIONS.`,
       );
     }
+    if (code === 'ERR_UNSUPPORTED_ESM_URL_SCHEME') {
+      throw new ExtensionError(
+        `"${name}" is neither a package nor a path; a shipped extension is written herald/NAME: mend HERALD_EXTENSIONS.`,
+      );
+    }
     throw new ExtensionError(`The extension "${name}" cannot be read: ${message ?? String(error)}`, { cause: error });
   });
   const extension = (exported as { default?: unknown }).default;

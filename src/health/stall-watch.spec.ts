@@ -11,4 +11,6 @@ it('tells one that stands still from one that is behind, and from one that has n
   watch.look(6, 90, 84_000);
   expect(() => watch.look(6, 90, 84_001)).toThrow('It stands at 6 of 90 for 10 s');
   watch.look(90, 90, 90_000);
+  // Probes that are far apart: it is seen behind for the first time.
+  watch.look(90, 91, 150_000);
 });

@@ -3,7 +3,8 @@ import { MinuteCounts, type MinuteCount } from '../common/minute-counts.js';
 import { Config } from '../config/config.js';
 import { HotQueries } from '../database/hot-queries.service.js';
 
-const COUNT = `
+/** Answered by an index alone. */
+export const ATTEMPTS_BY_OUTCOME = `
   SELECT CASE WHEN status BETWEEN 200 AND 299 THEN 'delivered' ELSE 'failed' END AS outcome, COUNT(*) AS count
   FROM webhook_attempts WHERE at >= ? AND at < ? GROUP BY 1`;
 /** An attempt is written down at its end, under the time of its beginning. */
@@ -15,7 +16,7 @@ export class AttemptCounts {
   private readonly minutes: MinuteCounts;
 
   constructor(hot: HotQueries, { WEBHOOK_TIMEOUT_MS }: Config) {
-    const count = hot.prepare<{ outcome: string; count: number }>(COUNT);
+    const count = hot.prepare<{ outcome: string; count: number }>(ATTEMPTS_BY_OUTCOME);
     this.minutes = new MinuteCounts(async (from, to) => {
       const rows = await count(from, to);
       return Object.fromEntries(rows.map((row) => [row.outcome, row.count]));

@@ -117,6 +117,8 @@ describe('the session of the console', () => {
     const { accessToken: other } = await server.api.login(ADMIN);
     const { items } = (await server.api.get('/events?type=logout', other)).body.data;
     expect(items.at(-1).payload).toEqual({ userId: before });
+    const rows = (await server.api.get('/audit?type=logout&limit=1', other)).body.data.items;
+    expect(rows[0]).toMatchObject({ actorId: before, sessionId: expect.any(String) });
   });
 
   it('logs out quietly when there is no session any more', async () => {

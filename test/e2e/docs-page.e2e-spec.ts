@@ -3,12 +3,12 @@ import { TestServer } from '../support/server.js';
 
 let server: TestServer;
 beforeAll(async () => {
-  server = await TestServer.start({ RATE_LIMIT_MAX: '1' });
+  server = await TestServer.start();
 });
 afterAll(() => server.close());
 
 describe('the page of the documentation', () => {
-  it('loads only files of its own, under a policy without inline scripts and styles, however often it is asked for', async () => {
+  it('loads only files of its own, under a policy without inline scripts and styles', async () => {
     const response = await fetch(`${server.url}/docs/html`);
     const policy = response.headers.get('content-security-policy');
     expect(policy).toContain("default-src 'none'; script-src 'self'; style-src 'self'");
@@ -35,5 +35,11 @@ describe('the page of the documentation', () => {
       expect(response.status, path).toBe(404);
       expect(response.headers.get('cache-control'), path).toBe('no-store');
     }
+  });
+
+  it('is limited as the API is: its files are large', async () => {
+    await server.restart({ RATE_LIMIT_MAX: '1' });
+    expect((await fetch(`${server.url}/docs/html`)).status).toBe(200);
+    expect((await fetch(`${server.url}/docs`)).status).toBe(429);
   });
 });

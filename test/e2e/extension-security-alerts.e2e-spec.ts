@@ -22,6 +22,9 @@ describe('the extension security-alerts', () => {
   /** Every failure comes from a network address of its own, unless a test says otherwise. */
   let addresses = 0;
 
+  /** Accounts of which nobody else here knows. */
+  const OWNED = ['restart', 'slow', 'stubborn', 'hooked'].map((name) => `${name}@example.com`);
+
   beforeAll(async () => {
     vi.stubEnv('SECURITY_ALERTS_FAILURES_PER_ADDRESS', '4');
     vi.stubEnv('SECURITY_ALERTS_FAILURES_TOTAL', '9');
@@ -34,6 +37,7 @@ describe('the extension security-alerts', () => {
     });
     admin = (await server.api.login(ADMIN)).accessToken;
     second = await server.api.register();
+    for (const email of OWNED) await server.api.register(undefined, email);
     await server.api.patch(`/admin/users/${second.id}/role`, { role: 'admin' }, admin);
   });
   afterEach(async () => {
@@ -90,6 +94,21 @@ describe('the extension security-alerts', () => {
     expect(told[0]?.text).toContain('have failed within 10 minutes');
     await socket.settle();
     expect(new Set(socket.events)).toEqual(new Set(['login.failed', 'account.locked']));
+  });
+
+  it('tells of no burst at an address that nobody has: anybody could make up as many as they like', async () => {
+    await fail('nobody@example.com', 6);
+    expect(await alerts()).toEqual([]);
+  });
+
+  it('mails no more than twenty alerts within a cool-down, and publishes the others all the same', async () => {
+    const now = Date.now();
+    const raised = Array.from({ length: 20 }, (_, index) => ({ key: `earlier ${index}`, raisedAt: now }));
+    await server.app.get(UnitOfWork).run((tx) => tx.insert(RaisedAlert, raised));
+    const before = mails.inbox.all.length;
+    await fail('x@example.com', 4, '198.51.100.9');
+    expect(await alerts()).toHaveLength(1);
+    expect(mails.inbox.all.slice(before).filter(({ subject }) => subject?.startsWith('Security alert'))).toEqual([]);
   });
 
   it('tells of a burst from one network address, whatever it tries', async () => {
@@ -179,9 +198,8 @@ describe('what the extension security-alerts is told', () => {
     vi.stubEnv('SECURITY_ALERTS_MAIL', 'false');
     const mails = await MailServer.start();
     const server = await TestServer.start({ HERALD_EXTENSIONS: 'herald/security-alerts', MAIL_URL: mails.url });
-    for (let time = 0; time < 2; time += 1) {
-      await server.api.post('/auth/login', { email: 'x@example.com', password: 'wrong' });
-    }
+    const { email } = await server.api.register();
+    for (let time = 0; time < 2; time += 1) await server.api.post('/auth/login', { email, password: 'wrong' });
     await server.app.get(DurableReaders).caughtUp();
     await server.app.get(JobWorker).idle();
     const { accessToken } = await server.api.login(ADMIN);

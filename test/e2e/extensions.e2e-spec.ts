@@ -136,6 +136,11 @@ describe('an extension that cannot be', () => {
 
   it.each([
     ['of which there is no package', () => 'no-such-package', 'There is no package "no-such-package": install it'],
+    [
+      'that is misspelt',
+      () => 'herald:user-notes',
+      'is neither a package nor a path; a shipped extension is written herald/NAME',
+    ],
     ['at a path where there is nothing', () => './nowhere', 'There is no extension at'],
     ['that is none', () => temporary(writePackage({ 'package.json': PACKAGE, 'index.js': '' })), 'is no extension'],
     ['made for another Herald', () => make(`requires: '^9.0.0'`), 'is made for Herald ^9.0.0, and this is'],

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DataSource } from 'typeorm';
 import { EventBus } from '../../src/events/event-bus.js';
+import { EVENTS_BY_TYPE } from '../../src/events/event-counts.service.js';
+import { ATTEMPTS_BY_OUTCOME } from '../../src/webhooks/attempt-counts.service.js';
 import { EventRelay } from '../../src/events/event-relay.service.js';
 import { DurableReaders } from '../../src/jobs/durable-readers.service.js';
 import { JobWorker } from '../../src/jobs/job-worker.service.js';
@@ -62,7 +64,7 @@ describe('the overview for admins', () => {
     const { endpoints } = await data('/admin/overview');
     expect(endpoints.inTrouble[0]).toEqual({
       id: items[0].id,
-      url: receiver.url,
+      host: new URL(receiver.url).host,
       disabledAt: expect.any(Number),
       disabledReason: 'Disabled by an admin',
       failingSince: expect.any(Number),
@@ -102,13 +104,11 @@ describe('the overview for admins', () => {
   it('looks at the last hour by an index, row by row', async () => {
     const reader = server.app.get(DataSource);
     const plan = async (sql: string): Promise<string> => {
-      const steps = await reader.query<{ detail: string }[]>(`EXPLAIN QUERY PLAN ${sql}`);
+      const steps = await reader.query<{ detail: string }[]>(`EXPLAIN QUERY PLAN ${sql.replaceAll('?', '1')}`);
       return steps.map(({ detail }) => detail).join('\n');
     };
-    expect(await plan(`SELECT type, COUNT(*) FROM events WHERE id >= 'a' AND id < 'b' GROUP BY type`)).toMatch(
-      /SEARCH events USING INDEX \S+ \(id>\? AND id<\?\)/,
-    );
-    expect(await plan(`SELECT status, COUNT(*) FROM webhook_attempts WHERE at >= 1 AND at < 2 GROUP BY 1`)).toMatch(
+    expect(await plan(EVENTS_BY_TYPE)).toMatch(/SEARCH events USING INDEX \S+ \(id>\? AND id<\?\)/);
+    expect(await plan(ATTEMPTS_BY_OUTCOME)).toMatch(
       /SEARCH webhook_attempts USING COVERING INDEX webhook_attempts_by_time \(at>\? AND at<\?\)/,
     );
     expect(await plan(`SELECT * FROM lockouts WHERE lockedUntil > 1`)).toContain('lockouts_by_end');

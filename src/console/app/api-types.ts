@@ -29,7 +29,7 @@ export interface Overview {
   deadJobs: { type: string; count: number }[];
   endpoints: {
     total: number;
-    inTrouble: Pick<Endpoint, 'id' | 'url' | 'disabledAt' | 'disabledReason' | 'failingSince'>[];
+    inTrouble: (Pick<Endpoint, 'id' | 'disabledAt' | 'disabledReason' | 'failingSince'> & { host: string })[];
   };
   locks: { count: number; first: { subject: string; until: number }[] };
   reconciliation: { checkedAt: number; counts: Record<string, number> } | null;

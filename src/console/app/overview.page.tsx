@@ -55,7 +55,7 @@ function Attention({ data }: { data: Overview }) {
         {formatNumber(count)} dead {count === 1 ? 'job' : 'jobs'} of <code>{type}</code>
       </Trouble>
     )),
-    ...endpoints.inTrouble.map(({ id, url, disabledAt, disabledReason, failingSince }) => (
+    ...endpoints.inTrouble.map(({ id, host, disabledAt, disabledReason, failingSince }) => (
       <Trouble
         key={id}
         icon="webhooks"
@@ -63,7 +63,7 @@ function Attention({ data }: { data: Overview }) {
         to={href(`/webhooks/${id}`)}
         cure={disabledAt === null ? 'See deliveries' : 'Enable again'}
       >
-        <code>{new URL(url).host}</code>{' '}
+        <code>{host}</code>{' '}
         {disabledAt === null ? (
           <>
             began to fail <When at={failingSince} />

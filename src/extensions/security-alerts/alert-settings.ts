@@ -4,7 +4,7 @@ const failures = () => integer(0, 1_000_000);
 
 /** The variables of the security alerts. */
 export const alertSettings = z.object({
-  /** Failed logins of one email address, or from one network address, that are a burst; 0 is never. @default 10 */
+  /** Failed logins of one account, or from one network address, that are a burst; 0 is never. @default 10 */
   SECURITY_ALERTS_FAILURES_PER_ADDRESS: failures().default(10).meta({ example: '10' }),
   /** Failed logins of all addresses together that are a burst; 0 is never. @default 100 */
   SECURITY_ALERTS_FAILURES_TOTAL: failures().default(100).meta({ example: '100' }),

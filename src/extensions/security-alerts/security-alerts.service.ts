@@ -19,6 +19,9 @@ import { alertSettings } from './alert-settings.js';
 import { FailedLogin } from './failed-login.entity.js';
 import { RaisedAlert } from './raised-alert.entity.js';
 
+/** How many alerts are mailed within a cool-down; the others are events all the same. */
+const MAX_MAILED = 20;
+
 /**
  * Tells admins when many logins fail in a short time, and when one of them is locked out.
  *
@@ -49,7 +52,9 @@ export class SecurityAlerts implements OnModuleInit {
     const at = Date.parse(event.timestamp);
     await this.unitOfWork.run(async (tx) => {
       await tx.insert(FailedLogin, { eventId: event.id, email, ip, at });
-      await this.watch(tx, { email, ip: null }, perAddress, at);
+      // Of an address that nobody has: anybody could make up as many as they like, each with an alert of its own.
+      const isSomebodys = (await this.accounts.addressOf({ email })) !== undefined;
+      if (isSomebodys) await this.watch(tx, { email, ip: null }, perAddress, at);
       if (ip !== null) await this.watch(tx, { email: null, ip }, perAddress, at);
       await this.watch(tx, { email: null, ip: null }, total, at);
       await job.complete();
@@ -94,7 +99,8 @@ export class SecurityAlerts implements OnModuleInit {
     if (last && last.raisedAt > at - SECURITY_ALERTS_COOLDOWN) return;
     await tx.upsert(RaisedAlert, { key, raisedAt: at }, ['key']);
     const { id: eventId } = await this.events.publish('security.alert_raised', alert);
-    if (!SECURITY_ALERTS_MAIL) return;
+    const told = await tx.countBy(RaisedAlert, { raisedAt: MoreThan(at - SECURITY_ALERTS_COOLDOWN) });
+    if (!SECURITY_ALERTS_MAIL || told > MAX_MAILED) return;
     const data = { ...alert, at: new Date(at).toISOString(), windowMinutes: SECURITY_ALERTS_WINDOW / 60_000 };
     const mails = (await this.accounts.adminAddresses()).map((to) => ({
       payload: { to, template: 'security-alert' as const, data },
