@@ -1,4 +1,4 @@
-import { HeraldError } from './http.js';
+import { HeraldError, type ErrorDetail } from './http.js';
 
 /** Why the client waits before it comes back. */
 export type WaitReason = 'network' | 'silence' | 'shutdown' | 'busy' | 'slow_consumer' | 'error';
@@ -57,6 +57,23 @@ export function endingOfAnswer(error: HeraldError, busyMs: number): Ending {
   if (status === 422 && details.some(({ code }) => code === 'CURSOR_UNKNOWN')) return { next: 'forget' };
   if (status === 403 || status === 422) return { next: 'stop', reason: 'policy', error };
   return endingOfFailure(error, busyMs);
+}
+
+/** The HTTP statuses of the codes that an error message of a WebSocket has, where they matter. */
+const STATUS_OF_CODE: Record<string, number> = {
+  UNAUTHORIZED: 401,
+  FORBIDDEN: 403,
+  VALIDATION: 422,
+  RATE_LIMITED: 429,
+  SERVICE_UNAVAILABLE: 503,
+};
+
+/** By an error message of a WebSocket: the same as a stream's answer with that code; what has none may pass. */
+export function endingOfMessage(
+  { code = 'INTERNAL', message = '', details }: { code?: string; message?: string; details?: ErrorDetail[] },
+  busyMs: number,
+): Ending {
+  return endingOfAnswer(new HeraldError(code, message, STATUS_OF_CODE[code] ?? 500, details), busyMs);
 }
 
 /** By what kept the client from getting a token, or an answer at all. */

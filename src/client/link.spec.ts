@@ -215,6 +215,23 @@ describe('the connection of a client', () => {
     expect(socket.ofType('auth').map(({ token }) => token)).toEqual(['first', 'second']);
   });
 
+  it.each([
+    ['auth', 'VALIDATION', { status: 'stopped', reason: 'policy', error: { code: 'VALIDATION', status: 422 } }],
+    ['subscribe', 'VALIDATION', { status: 'stopped', reason: 'policy' }],
+    ['auth', 'FORBIDDEN', { status: 'stopped', reason: 'policy' }],
+    ['auth', 'RATE_LIMITED', { status: 'waiting', reason: 'busy', retryAt: NOW + 15_000 + 500 }],
+    ['auth', 'SERVICE_UNAVAILABLE', { status: 'waiting', reason: 'busy' }],
+    ['auth', 'INTERNAL', { status: 'waiting', reason: 'error', error: { code: 'INTERNAL', message: 'x' } }],
+    ['subscribe', 'INTERNAL', { status: 'waiting', reason: 'error' }],
+    ['auth', 'OF_A_LATER_VERSION', { status: 'waiting', reason: 'error' }],
+    ['auth', undefined, { status: 'waiting', reason: 'error' }],
+  ])('after an error to its %s with the code %s does what the code says', async (requestId, code, state) => {
+    const socket = await start();
+    socket.accept();
+    socket.say({ type: 'error', code, message: 'x', requestId });
+    expect(states.at(-1)).toMatchObject(state);
+  });
+
   it('stops where what answers is no Herald', async () => {
     const socket = await start();
     socket.say('<html>');

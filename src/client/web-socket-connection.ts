@@ -1,7 +1,7 @@
 import type { Connection, Listener, Opening } from './connection.js';
-import { endingOfClose, type Ending } from './endings.js';
+import { endingOfClose, endingOfMessage, type Ending } from './endings.js';
 import type { HeraldEvent } from './events.js';
-import { HeraldError, type Credentials } from './http.js';
+import { HeraldError, type Credentials, type ErrorDetail } from './http.js';
 
 /** What the client needs of a WebSocket: the browser's own, or that of `ws`. */
 export interface WebSocketLike {
@@ -25,7 +25,9 @@ interface Message {
   ok?: boolean;
   expiring?: boolean;
   complete?: boolean;
+  code?: string;
   message?: string;
+  details?: ErrorDetail[];
   event?: HeraldEvent;
 }
 
@@ -123,12 +125,13 @@ export class WebSocketConnection implements Connection {
     else if (requestId === 'first') this.listener?.onLive();
   }
 
-  private takeError({ requestId, message = '' }: Message): void {
-    const { lastEventId, filters } = this.opening;
+  private takeError(message: Message): void {
+    const { requestId } = message;
+    const { lastEventId, filters, busyMs } = this.opening;
     if (requestId === 'first' && lastEventId !== undefined) {
       this.send({ type: 'subscribe', requestId: 'second', events: filters });
     } else if (requestId !== undefined) {
-      this.end({ next: 'stop', reason: 'policy', error: new HeraldError('VALIDATION', message, 422) });
+      this.end(endingOfMessage(message, busyMs));
     }
   }
 
@@ -143,6 +146,7 @@ function parse(data: string): Message {
   try {
     return JSON.parse(data) as Message;
   } catch {
-    return { type: 'error', requestId: 'parse', message: 'What answers at this address is no Herald' };
+    const message = 'What answers at this address is no Herald';
+    return { type: 'error', requestId: 'parse', code: 'VALIDATION', message };
   }
 }

@@ -39,3 +39,12 @@ export const userAgent = z
 export const messageView = z
   .strictObject({ message: z.string().meta({ examples: ['The email address is verified'] }) })
   .meta({ id: 'Message' });
+
+/** One particular of an error. */
+export const errorDetail = z
+  .strictObject({
+    field: z.string().optional().meta({ description: 'What is wrong, in the body, the query or the message.' }),
+    code: z.string().optional().meta({ description: 'For programs: `NOUN_REASON`.' }),
+    message: z.string(),
+  })
+  .meta({ id: 'ErrorDetail' });

@@ -1,13 +1,6 @@
 import { z } from 'zod';
 import type { ErrorCode } from '../common/app-error.js';
-
-const errorDetail = z
-  .strictObject({
-    field: z.string().optional().meta({ description: 'What is wrong, in the body or the query.' }),
-    code: z.string().optional().meta({ description: 'For programs: `NOUN_REASON`.' }),
-    message: z.string(),
-  })
-  .meta({ id: 'ErrorDetail' });
+import { errorDetail } from '../common/fields.js';
 
 const answers = new Map<ErrorCode, z.ZodObject>();
 

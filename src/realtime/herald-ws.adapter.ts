@@ -101,7 +101,8 @@ export class HeraldWsAdapter extends WsAdapter {
     };
     if (client.readyState !== client.OPEN) return;
     const message = parse(data, isBinary);
-    if (typeof message === 'string') return send({ type: 'error', message } satisfies ServerMessage);
+    if (typeof message === 'string')
+      return send({ type: 'error', code: 'BAD_REQUEST', message } satisfies ServerMessage);
     const handlerOf = (type: string) => handlers.find(({ message: name }) => name === type);
     const handler = handlerOf(message.type) ?? handlerOf(OTHER_MESSAGES);
     // The callback goes through the gateway's guards, pipes and filters, which answer what it throws.

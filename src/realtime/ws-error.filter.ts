@@ -3,7 +3,9 @@ import type { WebSocket } from 'ws';
 import { AppError } from '../common/app-error.js';
 import { requestIdOf, type ServerMessage } from './ws-messages.js';
 
-/** Answers what a message handler throws with `{"type":"error","message"}`; never with the message, which may hold a token. */
+type ErrorMessage = Extract<ServerMessage, { type: 'error' }>;
+
+/** Answers what a message handler throws with `{"type":"error","code","message","details"?}`; never with the message, which may hold a token. */
 @Catch()
 export class WsErrorFilter implements ExceptionFilter {
   private readonly logger = new Logger(WsErrorFilter.name);
@@ -12,18 +14,24 @@ export class WsErrorFilter implements ExceptionFilter {
     const ws = host.switchToWs();
     const client = ws.getClient<WebSocket>();
     if (!(exception instanceof AppError)) this.logger.error(exception);
-    const message = exception instanceof AppError ? sentenceOf(exception) : 'Something went wrong on our side';
     if (client.readyState === client.OPEN) {
-      const answer: ServerMessage = { type: 'error', message, ...requestIdOf(ws.getData()) };
+      const error =
+        exception instanceof AppError ? exception : new AppError('INTERNAL', 'Something went wrong on our side');
+      const answer: ServerMessage = { type: 'error', ...contentOf(error), ...requestIdOf(ws.getData()) };
       client.send(JSON.stringify(answer));
     }
   }
 }
 
-/** A WebSocket error is one sentence, so what the validation found out goes into it. */
-function sentenceOf({ message, details = [] }: AppError): string {
+/** A WebSocket error is one sentence, so what the validation found out goes into it; what is for programs stays apart. */
+function contentOf({ code, message, details = [] }: AppError): Pick<ErrorMessage, 'code' | 'message' | 'details'> {
+  const coded = details.filter((detail) => detail.code !== undefined);
   const particulars = details
-    .filter(({ code }) => code === undefined)
+    .filter((detail) => detail.code === undefined)
     .map(({ field, message: what }) => `${field}: ${what}`);
-  return particulars.length === 0 ? message : `The message is not valid: ${particulars.join('; ')}`;
+  return {
+    code,
+    message: particulars.length === 0 ? message : `The message is not valid: ${particulars.join('; ')}`,
+    ...(coded.length > 0 && { details: coded }),
+  };
 }

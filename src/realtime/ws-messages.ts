@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { count, epochMs, userId } from '../common/fields.js';
+import { HTTP_STATUS, type ErrorCode } from '../common/app-error.js';
+import { count, epochMs, errorDetail, userId } from '../common/fields.js';
 import { anyEvent, eventId } from '../events/event.schemas.js';
 
 const requestId = z
@@ -79,7 +80,15 @@ export const serverMessages = {
   error: z
     .strictObject({
       type: z.literal('error'),
+      code: z.enum(Object.keys(HTTP_STATUS) as [ErrorCode, ...ErrorCode[]]).meta({
+        description: 'The code that the REST API has for it.',
+        examples: ['UNAUTHORIZED'],
+      }),
       message: z.string().meta({ examples: ['Authentication required'] }),
+      details: z
+        .array(errorDetail)
+        .optional()
+        .meta({ description: 'The particulars that have a code of their own, such as `CURSOR_UNKNOWN`.' }),
       requestId,
     })
     .meta({ description: 'What is wrong with a message, and how to mend it.' }),

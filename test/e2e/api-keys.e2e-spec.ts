@@ -173,7 +173,11 @@ describe('API keys', () => {
     const attempts = Array.from({ length: 9 }, () => ({ type: 'auth', apiKey: body.data.rawKey as string }));
     socket.send(...attempts);
     for (let n = 0; n < 8; n += 1) expect(await socket.next()).toMatchObject({ type: 'auth', ok: true });
-    expect(await socket.next()).toMatchObject({ type: 'error', message: 'Too many requests with this key' });
+    expect(await socket.next()).toMatchObject({
+      type: 'error',
+      code: 'RATE_LIMITED',
+      message: 'Too many requests with this key',
+    });
     await limited.close();
   });
 });

@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { Authenticator } from '../../src/auth/authenticator.service.js';
 import type { Auth, ClientOptions } from '../../src/client/herald-client.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { EventBus } from '../../src/events/event-bus.js';
@@ -78,6 +79,20 @@ describe.each(['websocket', 'sse'] as const)('the network of a client over %s', 
     await expect.poll(() => followed.failures.length, { timeout: 15_000 }).toBe(many);
     expect(followed.failures).toEqual(numbers(1, many));
     expect(followed.states.all).toContainEqual(expect.objectContaining({ status: 'waiting', reason: 'slow_consumer' }));
+  });
+
+  it('comes back after a fault of the service while it authenticates', async () => {
+    const tokens = await admin();
+    const { data } = (await server.api.get('/events?order=desc&limit=1', tokens.accessToken)).body;
+    const followed = follow(tokens, { lastEventId: data.items[0].id });
+    vi.spyOn(server.app.get(Authenticator), 'authenticate').mockRejectedValueOnce(new Error('database is locked'));
+    followed.client.connect();
+    await expect.poll(() => followed.statuses).toEqual(['connecting', 'waiting', 'connecting', 'live']);
+    const message = 'Something went wrong on our side';
+    expect(followed.states.all[1]).toMatchObject({
+      reason: 'error',
+      error: { code: 'INTERNAL', status: 500, message },
+    });
   });
 
   it('is full: it comes back later', async () => {

@@ -51,7 +51,7 @@ describe('a ticket for a stream', () => {
     const used = await webSocketWith(`ticket=${ticket}`);
     used.send({ type: 'subscribe', events: ['logout'] });
     expect(await used.next()).toEqual({ type: 'auth', ok: false });
-    expect(await used.next()).toEqual({ type: 'error', message: 'Authentication required' });
+    expect(await used.next()).toEqual({ type: 'error', code: 'UNAUTHORIZED', message: 'Authentication required' });
   });
 
   it('of an API key is worth what the key is, and is asked for with events:read alone', async () => {

@@ -79,7 +79,11 @@ describe('the WebSocket protocol', () => {
       { a: 1 },
     );
     for (let n = 0; n < 4; n += 1) {
-      expect(await socket.next()).toStrictEqual({ type: 'error', message: 'Authentication required' });
+      expect(await socket.next()).toStrictEqual({
+        type: 'error',
+        code: 'UNAUTHORIZED',
+        message: 'Authentication required',
+      });
     }
   });
 
@@ -97,14 +101,14 @@ describe('the WebSocket protocol', () => {
   });
 
   it.each([
-    ['not json', /not valid JSON/],
-    ['', /not valid JSON/],
-    ['{"type":"ping"', /not valid JSON/],
-    ['null', /JSON object/],
-    ['[]', /JSON object/],
-    ['42', /JSON object/],
-    ['"ping"', /JSON object/],
-    ['{"type":"ping","type":"auth"}', /"type" appears twice/],
+    ['not json', /not valid JSON/, 'BAD_REQUEST'],
+    ['', /not valid JSON/, 'BAD_REQUEST'],
+    ['{"type":"ping"', /not valid JSON/, 'BAD_REQUEST'],
+    ['null', /JSON object/, 'BAD_REQUEST'],
+    ['[]', /JSON object/, 'BAD_REQUEST'],
+    ['42', /JSON object/, 'BAD_REQUEST'],
+    ['"ping"', /JSON object/, 'BAD_REQUEST'],
+    ['{"type":"ping","type":"auth"}', /"type" appears twice/, 'BAD_REQUEST'],
     ['{"type":"dance"}', /known types: auth, subscribe, unsubscribe, ping/],
     ['{"type":5}', /known types/],
     ['{"type":"constructor"}', /known types/],
@@ -120,13 +124,29 @@ describe('the WebSocket protocol', () => {
     ['{"type":"subscribe","events":["*"],"lastEventId":"evt-nope"}', /never an event's id/],
     ['{"type":"unsubscribe","events":["nope"]}', /not an event/],
     ['{"type":"ping","requestId":5}', /requestId/],
-  ])('answers %s with an error that says how to mend it', async (text, message) => {
+  ])('answers %s with an error that says how to mend it', async (text, message, code = 'VALIDATION') => {
     const socket = await server.webSocket();
     socket.send({ type: 'auth', token: user.accessToken }, text, { type: 'ping' });
     await socket.next();
     const answer = await socket.next();
-    expect(answer).toMatchObject({ type: 'error', message: expect.stringMatching(message) });
+    expect(answer).toMatchObject({ type: 'error', code, message: expect.stringMatching(message) });
     expect(await socket.next()).toStrictEqual({ type: 'pong' });
+  });
+
+  it('says by codes what a program can act on', async () => {
+    const socket = await server.webSocket();
+    const lastEventId = 'evt-0199a1b2-0000-7000-8000-000000000001';
+    socket.send(
+      { type: 'auth', token: user.accessToken },
+      { type: 'subscribe', events: ['*'], lastEventId },
+      { type: 'subscribe', events: [7], requestId: 'r' },
+    );
+    await socket.next();
+    const message = `"${lastEventId}" was never an event's id`;
+    const details = [{ field: 'lastEventId', code: 'CURSOR_UNKNOWN', message }];
+    expect(await socket.next()).toStrictEqual({ type: 'error', code: 'VALIDATION', message, details });
+    const shapeless = { type: 'error', code: 'VALIDATION', message: expect.any(String), requestId: 'r' };
+    expect(await socket.next()).toStrictEqual(shapeless);
   });
 
   it('answers a binary frame with an error', async () => {

@@ -47,7 +47,13 @@ export interface Expected {
 const requestId = z.string().optional();
 const answers = {
   pong: z.strictObject({ type: z.literal('pong'), requestId }),
-  error: z.strictObject({ type: z.literal('error'), message: z.string().min(1).max(4000), requestId }),
+  error: z.strictObject({
+    type: z.literal('error'),
+    code: z.enum(['BAD_REQUEST', 'UNAUTHORIZED', 'VALIDATION']),
+    message: z.string().min(1).max(4000),
+    details: z.array(z.strictObject({ field: z.string(), code: z.string(), message: z.string() })).optional(),
+    requestId,
+  }),
   auth: z.discriminatedUnion('ok', [
     z.strictObject({ type: z.literal('auth'), ok: z.literal(true), userId: z.uuid(), requestId }),
     z.strictObject({ type: z.literal('auth'), ok: z.literal(false), requestId }),
@@ -118,7 +124,7 @@ export class ProtocolModel {
 
   /** What must be answered to a binary message. */
   binary(): Expected {
-    return { type: 'error', fields: {}, message: /[Bb]inary/ };
+    return { type: 'error', fields: { code: 'BAD_REQUEST' }, message: /[Bb]inary/ };
   }
 
   /** What must be answered to a text message, in order. */
@@ -129,9 +135,9 @@ export class ProtocolModel {
     } catch {
       // Said below.
     }
-    if (value === undefined) return [{ type: 'error', fields: {}, message: /JSON|twice/ }];
+    if (value === undefined) return [{ type: 'error', fields: { code: 'BAD_REQUEST' }, message: /JSON|twice/ }];
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      return [{ type: 'error', fields: {}, message: /JSON object/ }];
+      return [{ type: 'error', fields: { code: 'BAD_REQUEST' }, message: /JSON object/ }];
     }
     const message = Object.assign(Object.create(null), value) as Record<string, unknown>;
     const { requestId: id } = message;
@@ -145,20 +151,24 @@ export class ProtocolModel {
 
   private answersToObject(message: Record<string, unknown>, hasBadId: boolean): Expected[] {
     const { type } = message;
-    const badId: Expected = { type: 'error', fields: {}, message: /requestId/ };
+    const badId: Expected = { type: 'error', fields: { code: 'VALIDATION' }, message: /requestId/ };
     if (type === 'ping') return [hasBadId ? badId : { type: 'pong', fields: {} }];
     if (type === 'auth') return [this.answerToAuth(message, hasBadId)];
-    if (this.owner === undefined) return [{ type: 'error', fields: { message: 'Authentication required' } }];
-    if (type !== 'subscribe' && type !== 'unsubscribe') return [{ type: 'error', fields: {}, message: /known types/ }];
+    if (this.owner === undefined)
+      return [{ type: 'error', fields: { code: 'UNAUTHORIZED', message: 'Authentication required' } }];
+    if (type !== 'subscribe' && type !== 'unsubscribe')
+      return [{ type: 'error', fields: { code: 'VALIDATION' }, message: /known types/ }];
     const { events, lastEventId } = message;
-    if (!isListOfStrings(events)) return [{ type: 'error', fields: {}, message: /events|requestId|lastEventId/ }];
+    if (!isListOfStrings(events))
+      return [{ type: 'error', fields: { code: 'VALIDATION' }, message: /events|requestId|lastEventId/ }];
     if (hasBadId) return [badId];
     const isResumed = type === 'subscribe' && lastEventId !== undefined;
-    if (isResumed && typeof lastEventId !== 'string') return [{ type: 'error', fields: {}, message: /lastEventId/ }];
+    if (isResumed && typeof lastEventId !== 'string')
+      return [{ type: 'error', fields: { code: 'VALIDATION' }, message: /lastEventId/ }];
     if (!events.every((filter) => valid.has(filter)))
-      return [{ type: 'error', fields: {}, message: /Valid names|At most/ }];
+      return [{ type: 'error', fields: { code: 'VALIDATION' }, message: /Valid names|At most/ }];
     if (isResumed && !this.isCursor(lastEventId as string))
-      return [{ type: 'error', fields: {}, message: /event's id/ }];
+      return [{ type: 'error', fields: { code: 'VALIDATION' }, message: /event's id/ }];
     for (const filter of events) this.filters[type === 'subscribe' ? 'add' : 'delete'](filter);
     const subscribed: Expected = { type: 'subscribed', fields: { events: [...this.filters] } };
     return isResumed ? [subscribed, { type: 'replayed', fields: {} }] : [subscribed];
@@ -169,7 +179,7 @@ export class ProtocolModel {
     const secret = message[given[0] ?? ''];
     const isShapeless = given.some((name) => typeof message[name] !== 'string' || message[name] === '');
     if (hasBadId || isShapeless || given.length !== 1) {
-      return { type: 'error', fields: {}, message: /token|apiKey|ticket|requestId/ };
+      return { type: 'error', fields: { code: 'VALIDATION' }, message: /token|apiKey|ticket|requestId/ };
     }
     const userId = this.accountOf(given[0], secret);
     if (userId === undefined || (this.owner !== undefined && this.owner !== userId)) {
