@@ -232,6 +232,28 @@ describe('the connection of a client', () => {
     expect(states.at(-1)).toMatchObject(state);
   });
 
+  it.each([
+    ['does not know', [{ field: 'lastEventId', code: 'CURSOR_UNKNOWN', message: 'x' }], 1],
+    ['cannot look for', undefined, 0],
+  ])('lets go only of a cursor that the service does not know; this one it %s', async (_, details, gaps) => {
+    // The log is empty: without a cursor there is none to be had.
+    const fetch = () => Promise.resolve(Response.json({ data: { items: [] } }));
+    const socket = await start({ fetch });
+    let told = 0;
+    client.onGap(() => (told += 1));
+    socket.readyState = 1;
+    const code = details ? 'VALIDATION' : 'INTERNAL';
+    socket.say({ type: 'auth', ok: true });
+    socket.say({ type: 'error', code, message: 'x', details, requestId: 'first' });
+    expect(socket.ofType('subscribe')).toEqual([]);
+    expect(states.at(-1)).toMatchObject(details ? { status: 'connecting' } : { status: 'waiting', reason: 'error' });
+    expect(told).toBe(gaps);
+    await pass(1000);
+    expect(FakeSocket.last).not.toBe(socket);
+    const [subscribe] = FakeSocket.last.accept().ofType('subscribe');
+    expect(subscribe?.['lastEventId']).toBe(details ? undefined : 'evt-0');
+  });
+
   it('stops where what answers is no Herald', async () => {
     const socket = await start();
     socket.say('<html>');

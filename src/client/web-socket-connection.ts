@@ -108,31 +108,15 @@ export class WebSocketConnection implements Connection {
     const { type, requestId, event } = message;
     if (type === 'event' && event) this.listener?.onEvent(event);
     else if (type === 'auth') this.takeAuth(message);
-    else if (type === 'subscribed' && requestId !== undefined) this.takeSubscribed(requestId);
+    else if (type === 'subscribed' && requestId === 'first') this.listener?.onLive();
     else if (type === 'replayed' && message.complete === false) this.listener?.onGap();
-    else if (type === 'error') this.takeError(message);
+    else if (type === 'error' && requestId !== undefined) this.end(endingOfMessage(message, this.opening.busyMs));
   }
 
   private takeAuth({ ok, expiring }: Message): void {
     if (expiring) this.listener?.onExpiring();
     else if (!ok)
       this.end({ next: 'renew', error: new HeraldError('UNAUTHORIZED', 'The service refused the token', 401) });
-  }
-
-  private takeSubscribed(requestId: string): void {
-    // Without its cursor the subscription was taken: it was the cursor that the service does not know.
-    if (requestId === 'second') this.end({ next: 'forget' });
-    else if (requestId === 'first') this.listener?.onLive();
-  }
-
-  private takeError(message: Message): void {
-    const { requestId } = message;
-    const { lastEventId, filters, busyMs } = this.opening;
-    if (requestId === 'first' && lastEventId !== undefined) {
-      this.send({ type: 'subscribe', requestId: 'second', events: filters });
-    } else if (requestId !== undefined) {
-      this.end(endingOfMessage(message, busyMs));
-    }
   }
 
   private end(ending: Ending): void {

@@ -3,6 +3,7 @@ import { Authenticator } from '../../src/auth/authenticator.service.js';
 import type { Auth, ClientOptions } from '../../src/client/herald-client.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { EventBus } from '../../src/events/event-bus.js';
+import { EventJournal } from '../../src/events/event-journal.service.js';
 import { RealtimeHub } from '../../src/realtime/realtime-hub.service.js';
 import { FollowedClient, numbers, publishFailures } from '../support/followed-client.js';
 import { ADMIN, TestServer } from '../support/server.js';
@@ -93,6 +94,19 @@ describe.each(['websocket', 'sse'] as const)('the network of a client over %s', 
       reason: 'error',
       error: { code: 'INTERNAL', status: 500, message },
     });
+  });
+
+  it('keeps its cursor when the service cannot look for it', async () => {
+    const tokens = await admin();
+    const { data } = (await server.api.get('/events?order=desc&limit=1', tokens.accessToken)).body;
+    await publishFailures(server, 1, 3);
+    vi.spyOn(server.app.get(EventJournal), 'locate').mockRejectedValueOnce(new Error('database is locked'));
+    const followed = await follow(tokens, { lastEventId: data.items[0].id }).live();
+    await publishFailures(server, 4, 4);
+    await followed.failureOf('4@example.com');
+    expect(followed.failures).toEqual(numbers(1, 4));
+    expect(followed.gaps.all).toEqual([]);
+    expect(followed.statuses).toEqual(['connecting', 'waiting', 'connecting', 'live']);
   });
 
   it('is full: it comes back later', async () => {
