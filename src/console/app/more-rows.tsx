@@ -4,6 +4,7 @@ import type { Page } from './api-types.js';
 import { ActionButton } from './button.js';
 import { useResource, type Resource } from './resource.js';
 import { api } from './session.js';
+import { withFirstPage, withNextPage, type Shown } from './shown.js';
 
 /** A list that the API gives in pages: the first one stays up to date, further ones are added by hand. */
 export function usePages<T extends { id: string }>(
@@ -12,23 +13,19 @@ export function usePages<T extends { id: string }>(
   options: { everyMs?: number; on?: string } = {},
 ): Resource<T[]> & { more: (() => Promise<void>) | undefined } {
   const full = apiPath(path, query);
-  const first = useResource<Page<T>>(full, options);
-  const [rest, setRest] = useState<{ of: string; items: T[]; next: string | null }>({
-    of: full,
-    items: [],
-    next: null,
-  });
-  useEffect(() => setRest({ of: full, items: [], next: null }), [full]);
-  const { data, error, reload } = first;
-  const added = rest.of === full ? rest.items : [];
-  const next = added.length > 0 ? rest.next : (data?.nextCursor ?? null);
+  const { data: first, error, reload } = useResource<Page<T>>(full, options);
+  const [list, setList] = useState<{ of: string; shown: Shown<T> }>();
+  useEffect(() => {
+    if (first) setList((now) => ({ of: full, shown: now?.of === full ? withFirstPage(now.shown, first) : first }));
+  }, [first]);
+  const shown = list?.of === full ? list.shown : undefined;
+  const after = shown?.nextCursor ?? null;
   const more = async (): Promise<void> => {
-    const page = await api.get<Page<T>>(apiPath(path, { ...query, after: next ?? undefined }));
-    setRest({ of: full, items: [...added, ...page.items], next: page.nextCursor });
+    if (after === null) return;
+    const page = await api.get<Page<T>>(apiPath(path, { ...query, after }));
+    setList((now) => now && { of: now.of, shown: now.of === full ? withNextPage(now.shown, after, page) : now.shown });
   };
-  const seen = new Set(data?.items.map(({ id }) => id));
-  const items = data && [...data.items, ...added.filter(({ id }) => !seen.has(id))];
-  return { data: items, error, reload, more: next === null ? undefined : more };
+  return { data: shown?.items, error, reload, more: after === null ? undefined : more };
 }
 
 /** Asks for the next page of a list, while there is one. */
