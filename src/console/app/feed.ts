@@ -25,6 +25,8 @@ export class Feed {
   private readonly ids = new Set<string>();
   /** The newest last. */
   private arrived: Event[] = [];
+  /** How often the end of what is shown was cut off. */
+  private cuts = 0;
   private frame: number | undefined;
   private readonly stop: () => void;
 
@@ -38,13 +40,17 @@ export class Feed {
   /** Reads the page of events before those that are there. */
   async loadOlder(): Promise<void> {
     this.isLoading.value = true;
+    const { cuts } = this;
     try {
       const before = this.events.peek().at(-1)?.id;
       const query = { order: 'desc', limit: PAGE, type: this.filter, before };
       const { items, hasMore } = await api.get<Page<Event>>(apiPath('/events', query));
       this.error.value = undefined;
-      this.hasOlder.value = hasMore;
-      this.events.value = [...this.events.peek(), ...items.filter((event) => this.isNew(event))];
+      // Past what was cut off since they were asked for, they would hide a gap.
+      if (cuts === this.cuts) {
+        this.hasOlder.value = hasMore;
+        this.events.value = [...this.events.peek(), ...items.filter((event) => this.isNew(event))];
+      }
     } catch (error) {
       this.error.value = toHeraldError(error);
     }
@@ -65,7 +71,8 @@ export class Feed {
   private take(event: Event): void {
     if (!this.isNew(event)) return;
     this.arrived.push(event);
-    if (this.arrived.length > MAX_KEPT) this.arrived.splice(0, this.arrived.length - MAX_KEPT);
+    // While it is paused, or no frame comes since the tab is hidden.
+    if (this.arrived.length > MAX_KEPT) this.drop(this.arrived.splice(0, this.arrived.length - MAX_KEPT));
     this.frame ??= requestAnimationFrame(() => {
       this.frame = undefined;
       if (this.isPaused.value) this.waiting.value = this.arrived.length;
@@ -78,9 +85,16 @@ export class Feed {
     if (this.arrived.length === 0) return;
     const all = [...this.arrived.toReversed(), ...this.events.peek()];
     this.arrived = [];
-    for (const { id } of all.slice(MAX_KEPT)) this.ids.delete(id);
-    if (all.length > MAX_KEPT) this.hasOlder.value = true;
     this.events.value = all.slice(0, MAX_KEPT);
+    if (all.length <= MAX_KEPT) return;
+    this.drop(all.slice(MAX_KEPT));
+    this.cuts += 1;
+  }
+
+  /** Forgets events, so that they can be read again. */
+  private drop(events: readonly Event[]): void {
+    for (const { id } of events) this.ids.delete(id);
+    this.hasOlder.value = true;
   }
 
   private isNew({ id }: Event): boolean {
