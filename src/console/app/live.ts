@@ -29,6 +29,8 @@ async function checkSession(): Promise<void> {
   try {
     await api.get<Profile>('/users/me');
   } catch (error) {
+    // Who has left meanwhile knows why.
+    if (session.peek().status !== 'open') return;
     if (error instanceof HeraldError && error.status === 401) leave('Your session has ended. Log in to go on.');
   }
 }

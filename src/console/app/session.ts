@@ -54,9 +54,8 @@ export async function verifyMfa(mfaToken: string, code: string): Promise<void> {
   await open(await api.post<Tokens>('/auth/mfa/verify', { mfaToken, code }));
 }
 
-/** Ends the session, here and on the server. */
+/** Ends the session, on the server and then here. @throws HeraldError, and all stays as it was */
 export async function logOut(notice?: string): Promise<void> {
-  client.close();
   await callSession('DELETE', '');
   leave(notice);
 }
@@ -77,6 +76,7 @@ async function enter(): Promise<void> {
   client.connect({ auth: async () => takeFirst() ?? renew() });
   const me = await api.get<Profile>('/users/me');
   if (me.role !== 'admin') {
+    client.close();
     await logOut(NOT_ADMIN);
     throw new HeraldError('FORBIDDEN', NOT_ADMIN, 403);
   }
