@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { logIn, logOut, session } from './session.js';
 
 const ALICE = '0199c6a0-0000-4000-8000-00000000000a';
+const BOB = '0199c6a0-0000-4000-8000-00000000000b';
 
 const page = vi.hoisted(() => ({
   auth: (): Promise<string> => Promise.reject(new Error('Not connected')),
@@ -26,6 +27,7 @@ const tokenOf = (sub: string): string => `e30.${btoa(JSON.stringify({ sub })).re
 
 /** What the service answers the page with. */
 let answer: () => Response;
+let asked: string[];
 
 const give = (sub: string): void => {
   answer = () => Response.json({ data: { accessToken: tokenOf(sub) } });
@@ -33,8 +35,12 @@ const give = (sub: string): void => {
 
 describe('the session of the page', () => {
   beforeEach(async () => {
+    asked = [];
     vi.stubGlobal('navigator', {});
-    vi.stubGlobal('fetch', async () => answer());
+    vi.stubGlobal('fetch', async (path: string, { method }: RequestInit) => {
+      asked.push(`${method} ${path}`);
+      return answer();
+    });
     Object.assign(page.me, { id: ALICE, role: 'admin' });
     session.value = { status: 'anonymous' };
     give(ALICE);
@@ -49,6 +55,17 @@ describe('the session of the page', () => {
   it('goes on with a token of the same account', async () => {
     expect(await page.auth()).toBe(tokenOf(ALICE));
     expect(session.value.status).toBe('open');
+  });
+
+  it('leaves when another account has logged in in another tab', async () => {
+    give(BOB);
+    await expect(page.auth()).rejects.toMatchObject({ status: 401 });
+    expect(session.value).toEqual({
+      status: 'anonymous',
+      notice: expect.stringContaining('Another account has logged in in this browser'),
+    });
+    expect(page.close).toHaveBeenCalledOnce();
+    expect(asked).not.toContain('DELETE /console/session');
   });
 
   it('logs out on the server first', async () => {

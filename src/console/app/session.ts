@@ -20,6 +20,7 @@ interface MfaRequired {
 }
 
 const NOT_ADMIN = 'This account is not an admin: the console is for admins alone.';
+const OTHER_ACCOUNT = 'Another account has logged in in this browser. Log in to go on.';
 
 /** Who is there. */
 export const session = signal<SessionState>({ status: 'checking' });
@@ -95,7 +96,22 @@ async function renew(): Promise<string> {
   // Browsers have locks on https and localhost alone; elsewhere the service forgives two tabs at once for 10 s.
   const { locks } = navigator as { locks?: LockManager };
   const { accessToken } = await (locks ? locks.request('herald console session', refresh) : refresh());
+  refuseOther(accessToken);
   return accessToken;
+}
+
+/** Shows the login when a token is not of who is shown: the cookie belongs to all tabs, and another may have logged in. */
+function refuseOther(token: string): void {
+  const state = session.peek();
+  if (state.status !== 'open' || subjectOf(token) === state.me.id) return;
+  leave(OTHER_ACCOUNT);
+  throw new HeraldError('UNAUTHORIZED', OTHER_ACCOUNT, 401);
+}
+
+/** Reads whose a JWT is (RFC 7519 §4.1.2). */
+function subjectOf(token: string): string {
+  const payload = (token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/');
+  return (JSON.parse(atob(payload)) as { sub: string }).sub;
 }
 
 async function callSession(method: string, path: string, body?: object): Promise<unknown> {
