@@ -1,8 +1,8 @@
 import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import { formatClock } from './format.js';
 import { isDark } from './theme.js';
+import { TIME_STEPS, timeOfDay, timeRange } from './time-axis.js';
 
 /** One line, or one layer of a stack. */
 export interface Series {
@@ -24,8 +24,6 @@ interface ChartProps {
 }
 
 const HEIGHT = 180;
-/** In seconds, as the chart counts. */
-const MINUTE = 60;
 
 /** Draws values over time, with a legend that shows what is pointed at. */
 export function Chart({ summary, times, series, kind, format }: ChartProps) {
@@ -99,7 +97,8 @@ function optionsOf(
     legend: { show: false },
     cursor: { y: false, points: { show: kind === 'lines' }, drag: { x: false, y: false } },
     scales: {
-      ...(kind === 'stack' && { x: { range: (_, min, max) => [min, max + MINUTE] } }),
+      // What is proposed is a day where there is one moment alone.
+      x: { range: ({ data: [times] }) => timeRange(times, kind) },
       y: { range: (_, __, max) => [0, niceTop(max)] },
     },
     axes: [
@@ -108,6 +107,7 @@ function optionsOf(
         size: 28,
         grid: { show: false },
         space: 60,
+        incrs: TIME_STEPS[kind],
         values: (_, splits) => splits.map((at) => timeOfDay(at, kind)),
       },
       { ...axis, size: 52, space: 36, values: (_, splits) => splits.map((value) => format(value)) },
@@ -127,11 +127,6 @@ function optionsOf(
 /** A top above the highest value, so that a flat line is not at the edge. */
 function niceTop(max: number): number {
   return Number.isFinite(max) && max > 0 ? max * 1.1 : 1;
-}
-
-function timeOfDay(seconds: number, kind: ChartProps['kind']): string {
-  const text = formatClock(seconds * 1000);
-  return text.slice(0, kind === 'stack' ? 'hh:mm'.length : 'hh:mm:ss'.length);
 }
 
 /** Shows the values at the place that is pointed at. */
