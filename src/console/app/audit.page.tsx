@@ -9,6 +9,7 @@ import { MoreRows, usePages } from './more-rows.js';
 import { Badge, Code, Empty, EventType, Facts, Id, Loaded, PageHead, When } from './parts.js';
 import { SearchField } from './search-field.js';
 import { api } from './session.js';
+import { TableHead } from './table-head.js';
 
 interface ChainReport {
   count: number;
@@ -119,23 +120,17 @@ function timeOf(local: string | undefined): string | undefined {
 function AuditTable({ rows, open }: { rows: AuditRow[]; open: (id: string) => void }) {
   return (
     <table class="table">
-      <caption class="hidden">Acts, the newest first</caption>
-      <thead>
-        <tr>
-          <th scope="col">What</th>
-          <th scope="col">Outcome</th>
-          <th scope="col" class="wide">
-            Subject
-          </th>
-          <th scope="col" class="wide">
-            Actor
-          </th>
-          <th scope="col" class="wide">
-            From
-          </th>
-          <th scope="col">When</th>
-        </tr>
-      </thead>
+      <TableHead
+        caption="Acts, the newest first"
+        columns={[
+          'What',
+          'Outcome',
+          { label: 'Subject', is: 'wide' },
+          { label: 'Actor', is: 'wide' },
+          { label: 'From', is: 'wide' },
+          'When',
+        ]}
+      />
       <tbody>
         {rows.map((row) => (
           <tr key={row.id}>

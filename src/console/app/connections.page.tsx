@@ -6,6 +6,7 @@ import { Badge, Empty, Id, Loaded, PageHead, When } from './parts.js';
 import { useResource } from './resource.js';
 import { SearchField } from './search-field.js';
 import { api } from './session.js';
+import { ACTIONS, TableHead } from './table-head.js';
 import { tell } from './toasts.js';
 
 const EVERY_MS = 2000;
@@ -60,28 +61,18 @@ function mentions({ email, ip, id }: Connection, text: string): boolean {
 function ConnectionTable({ connections, reload }: { connections: Connection[]; reload: () => Promise<void> }) {
   return (
     <table class="table">
-      <caption class="hidden">Live connections</caption>
-      <thead>
-        <tr>
-          <th scope="col">Who</th>
-          <th scope="col">Transport</th>
-          <th scope="col" class="wide">
-            From
-          </th>
-          <th scope="col" class="wide">
-            Events
-          </th>
-          <th scope="col" class="wide">
-            Open
-          </th>
-          <th scope="col" class="wide number">
-            Waiting
-          </th>
-          <th scope="col">
-            <span class="hidden">Actions</span>
-          </th>
-        </tr>
-      </thead>
+      <TableHead
+        caption="Live connections"
+        columns={[
+          'Who',
+          'Transport',
+          { label: 'From', is: 'wide' },
+          { label: 'Events', is: 'wide' },
+          { label: 'Open', is: 'wide' },
+          { label: 'Waiting', is: 'wide number' },
+          ACTIONS,
+        ]}
+      />
       <tbody>
         {connections.map((connection) => (
           <tr key={connection.id} data-id={connection.id}>

@@ -8,6 +8,7 @@ import { MoreRows, usePages } from './more-rows.js';
 import { Badge, Code, Empty, EventType, Facts, Id, Loaded, When } from './parts.js';
 import { useResource } from './resource.js';
 import { api } from './session.js';
+import { TableHead } from './table-head.js';
 import { tell } from './toasts.js';
 
 const EVERY_MS = 2000;
@@ -57,23 +58,17 @@ export function Deliveries({ endpointId, version }: { endpointId: string; versio
 function DeliveryTable({ deliveries, open }: { deliveries: Delivery[]; open: (id: string) => void }) {
   return (
     <table class="table">
-      <caption class="hidden">Deliveries, the newest first</caption>
-      <thead>
-        <tr>
-          <th scope="col">Event</th>
-          <th scope="col">State</th>
-          <th scope="col">Answer</th>
-          <th scope="col" class="wide number">
-            Attempts
-          </th>
-          <th scope="col" class="wide">
-            Made
-          </th>
-          <th scope="col" class="wide">
-            Next attempt
-          </th>
-        </tr>
-      </thead>
+      <TableHead
+        caption="Deliveries, the newest first"
+        columns={[
+          'Event',
+          'State',
+          'Answer',
+          { label: 'Attempts', is: 'wide number' },
+          { label: 'Made', is: 'wide' },
+          { label: 'Next attempt', is: 'wide' },
+        ]}
+      />
       <tbody>
         {deliveries.map((delivery) => (
           <tr key={delivery.id} data-id={delivery.id}>

@@ -9,6 +9,7 @@ import { lookAgain } from './overview.js';
 import { Badge, Empty, Id, Loaded, PageHead, When } from './parts.js';
 import { useResource } from './resource.js';
 import { api } from './session.js';
+import { ACTIONS, TableHead } from './table-head.js';
 import { tell } from './toasts.js';
 
 const EVERY_MS = 3000;
@@ -98,25 +99,17 @@ function StateTabs({
 function JobTable({ jobs, open, reload }: { jobs: Job[]; open: (id: string) => void; reload: () => Promise<void> }) {
   return (
     <table class="table">
-      <caption class="hidden">Jobs, the newest first</caption>
-      <thead>
-        <tr>
-          <th scope="col">Type</th>
-          <th scope="col">State</th>
-          <th scope="col" class="wide number">
-            Attempts
-          </th>
-          <th scope="col" class="wide">
-            Submitted
-          </th>
-          <th scope="col" class="wide">
-            Last error
-          </th>
-          <th scope="col">
-            <span class="hidden">Actions</span>
-          </th>
-        </tr>
-      </thead>
+      <TableHead
+        caption="Jobs, the newest first"
+        columns={[
+          'Type',
+          'State',
+          { label: 'Attempts', is: 'wide number' },
+          { label: 'Submitted', is: 'wide' },
+          { label: 'Last error', is: 'wide' },
+          ACTIONS,
+        ]}
+      />
       <tbody>
         {jobs.map((job) => (
           <tr key={job.id} data-id={job.id}>

@@ -6,6 +6,7 @@ import { Icon, type IconName } from './icon.js';
 import { AttemptsChart, ConnectionsChart, EventsChart, LatencyChart } from './overview-charts.js';
 import { lookAgain, overview, overviewError, samples } from './overview.js';
 import { Badge, Card, Loaded, PageHead, When } from './parts.js';
+import { TableHead } from './table-head.js';
 
 /** How the service does: what needs attention first. */
 export function OverviewPage() {
@@ -175,15 +176,10 @@ function Readers({ data: { readerLag, reconciliation } }: { data: Overview }) {
   return (
     <Card title="Readers of the journal">
       <table class="table">
-        <caption class="hidden">How far each reader of the journal is behind</caption>
-        <thead>
-          <tr>
-            <th scope="col">Reader</th>
-            <th scope="col" class="number">
-              Events behind
-            </th>
-          </tr>
-        </thead>
+        <TableHead
+          caption="How far each reader of the journal is behind"
+          columns={['Reader', { label: 'Events behind', is: 'number' }]}
+        />
         <tbody>
           {Object.entries(readerLag).map(([name, lag]) => (
             <tr key={name}>

@@ -6,6 +6,7 @@ import { lookAgain } from './overview.js';
 import { Empty, Facts, Id, Loaded, PageHead, When } from './parts.js';
 import { useResource } from './resource.js';
 import { api, session } from './session.js';
+import { ACTIONS, TableHead } from './table-head.js';
 import { tell } from './toasts.js';
 import { AccountBadges } from './users.page.js';
 
@@ -182,22 +183,10 @@ interface SessionTableProps {
 function SessionTable({ userId, sessions, reload }: SessionTableProps) {
   return (
     <table class="table">
-      <caption class="hidden">Open sessions, the one used last first</caption>
-      <thead>
-        <tr>
-          <th scope="col">Device</th>
-          <th scope="col" class="wide">
-            From
-          </th>
-          <th scope="col">Last used</th>
-          <th scope="col" class="wide">
-            Began
-          </th>
-          <th scope="col">
-            <span class="hidden">Actions</span>
-          </th>
-        </tr>
-      </thead>
+      <TableHead
+        caption="Open sessions, the one used last first"
+        columns={['Device', { label: 'From', is: 'wide' }, 'Last used', { label: 'Began', is: 'wide' }, ACTIONS]}
+      />
       <tbody>
         {sessions.map(({ id, userAgent, ip, lastUsedAt, createdAt }) => (
           <tr key={id}>

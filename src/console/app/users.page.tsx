@@ -3,6 +3,7 @@ import type { Account } from './api-types.js';
 import { MoreRows, usePages } from './more-rows.js';
 import { Badge, Empty, Loaded, PageHead, When } from './parts.js';
 import { SearchField } from './search-field.js';
+import { TableHead } from './table-head.js';
 
 /** Accounts. */
 export function UsersPage() {
@@ -59,22 +60,16 @@ export function AccountBadges({ user }: { user: Account }) {
 function UserTable({ users }: { users: Account[] }) {
   return (
     <table class="table">
-      <caption class="hidden">Accounts, the newest first</caption>
-      <thead>
-        <tr>
-          <th scope="col">Email address</th>
-          <th scope="col">State</th>
-          <th scope="col" class="wide">
-            Verified
-          </th>
-          <th scope="col" class="wide">
-            Second factor
-          </th>
-          <th scope="col" class="wide">
-            Registered
-          </th>
-        </tr>
-      </thead>
+      <TableHead
+        caption="Accounts, the newest first"
+        columns={[
+          'Email address',
+          'State',
+          { label: 'Verified', is: 'wide' },
+          { label: 'Second factor', is: 'wide' },
+          { label: 'Registered', is: 'wide' },
+        ]}
+      />
       <tbody>
         {users.map((user) => (
           <tr key={user.id}>

@@ -8,6 +8,7 @@ import { MoreRows, usePages } from './more-rows.js';
 import { Badge, Empty, Id, Loaded, PageHead, When } from './parts.js';
 import { SecretDialog } from './secret-dialog.js';
 import { api } from './session.js';
+import { TableHead } from './table-head.js';
 
 const EVERY_MS = 5000;
 
@@ -68,19 +69,10 @@ export function endpointStatus({ disabledAt, failingSince }: Pick<Endpoint, 'dis
 function EndpointTable({ endpoints }: { endpoints: Endpoint[] }) {
   return (
     <table class="table">
-      <caption class="hidden">Webhook endpoints, the newest first</caption>
-      <thead>
-        <tr>
-          <th scope="col">Address</th>
-          <th scope="col">State</th>
-          <th scope="col" class="wide">
-            Events
-          </th>
-          <th scope="col" class="wide">
-            Added
-          </th>
-        </tr>
-      </thead>
+      <TableHead
+        caption="Webhook endpoints, the newest first"
+        columns={['Address', 'State', { label: 'Events', is: 'wide' }, { label: 'Added', is: 'wide' }]}
+      />
       <tbody>
         {endpoints.map((endpoint) => (
           <tr key={endpoint.id}>
