@@ -1,12 +1,38 @@
 import { defineConfig } from 'vitest/config';
 
+/** What holds on both databases: the same files run once more on PostgreSQL. */
+const ON_BOTH = ['auth', 'audit', 'event-log', 'revocation', 'sse', 'users', 'websocket'].map(
+  (name) => `test/e2e/${name}.e2e-spec.ts`,
+);
+
+const shared = {
+  testTimeout: 20_000,
+  hookTimeout: 30_000,
+};
+
 export default defineConfig({
   test: {
-    include: ['{src,test}/**/*.spec.ts', 'test/**/*.e2e-spec.ts'],
-    globalSetup: ['test/support/log-audit.ts'],
     // Two cores: more workers only make the servers of the e2e files wait for each other.
     maxWorkers: 2,
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
+    globalSetup: ['test/support/log-audit.ts'],
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: 'sqlite',
+          include: ['{src,test}/**/*.spec.ts', 'test/**/*.e2e-spec.ts'],
+          exclude: ['test/postgres/**'],
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'postgres',
+          env: { HERALD_TEST_ENGINE: 'postgres' },
+          include: [...ON_BOTH, 'test/postgres/**/*.e2e-spec.ts'],
+          globalSetup: ['test/support/postgres-setup.ts'],
+        },
+      },
+    ],
   },
 });

@@ -53,7 +53,7 @@ describe('what is deployed', () => {
     expect(config.isProduction).toBe(true);
     expect(config.PORT).toBe(EXPOSED);
     // The one place that can be written to, and that is kept.
-    expect(config.DATABASE_URL.file).toBe('/data/herald.sqlite');
+    expect(config.DATABASE_URL).toBe('/data/herald.sqlite');
   });
 
   it('names in the Secret what must be filled in, and holds nothing that would be accepted as it is', () => {

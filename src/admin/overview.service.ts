@@ -32,6 +32,7 @@ export class OverviewService {
   async look(): Promise<Overview> {
     const now = Date.now();
     const head = await this.journal.head();
+    await this.readers.refresh();
     const lag = this.readers.all.map(({ name, position }) => [name, Math.max(0, head - position)]);
     return {
       now,

@@ -88,7 +88,7 @@ export class ApiKeysService implements OnModuleInit {
       const { affected } = await tx.delete(ApiKey, { id, userId });
       if (!affected) throw new AppError('NOT_FOUND', 'There is no such key');
       // To whoever keeps connections open, a key is a session that never refreshes.
-      this.sessions.announceEnded({ sessionId: id });
+      await this.sessions.announceEnded({ sessionId: id });
       await this.events.publish('api_key.revoked', { userId, keyId: id });
     });
   }

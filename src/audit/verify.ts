@@ -2,8 +2,9 @@ import 'reflect-metadata';
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { loadProcessConfig } from '../config/config.js';
+import { settingsOf } from '../database/data-source-options.js';
 import { openReader } from '../database/open-reader.js';
-import { keptKeyFile, SecretCipher } from '../database/secret-cipher.service.js';
+import { SecretCipher } from '../database/secret-cipher.service.js';
 import { chainKeyFrom } from '../events/audit-chain.js';
 import { verifyTrail } from '../events/audit-trail.service.js';
 import { EventRow } from '../events/event.entity.js';
@@ -21,11 +22,10 @@ async function main(): Promise<number> {
   if (values.head !== undefined && hash === undefined)
     throw new Error('--head is not ID:HASH, as an earlier run printed it');
   const config = loadProcessConfig();
-  const { file } = config.DATABASE_URL;
   // Made anew here, a key would only say that everything was changed.
-  if (!config.DATA_KEY && !existsSync(keptKeyFile(file)))
+  if (!config.DATA_KEY && !existsSync(config.keptSecretFile('data-key')))
     throw new Error('DATA_KEY is not set: give the one of the service');
-  const source = await openReader({ file, synchronous: config.SQLITE_SYNCHRONOUS, entities: [EventRow] });
+  const source = await openReader(settingsOf(config, { entities: [EventRow] }));
   try {
     const rows = source.getRepository(EventRow);
     const { count, head, broken } = await verifyTrail(source, chainKeyFrom(new SecretCipher(config)));

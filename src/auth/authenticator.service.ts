@@ -60,4 +60,9 @@ export class Authenticator {
   onSessionsEnded(listener: (ended: EndedSessions) => void): void {
     this.sessions.onEnded(listener);
   }
+
+  /** Calls `listener` when sessions may have ended without anybody here having heard of it. */
+  onSessionsMissed(listener: () => void): void {
+    this.sessions.onMissed(listener);
+  }
 }

@@ -13,5 +13,5 @@ export function loadJwtKeys(config: Config): [string, ...string[]] {
   if (first !== undefined) return [first, ...others];
   const announce = (file: string) =>
     new Logger('JwtKeys').warn(`JWT_SECRET is not set: made a random one for development, kept in ${file}`);
-  return [keptSecret(`${config.DATABASE_URL.file}.jwt-secret`, 48, announce)];
+  return [keptSecret(config.keptSecretFile('jwt-secret'), 48, announce)];
 }

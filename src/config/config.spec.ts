@@ -20,7 +20,7 @@ describe('loadConfig', () => {
     const config = loadConfig({});
     expect(config.PORT).toBe(3000);
     expect(config.JWT_EXPIRES_IN).toBe(900_000);
-    expect(config.DATABASE_URL.file).toMatch(/data\/herald\.sqlite$/);
+    expect(config.DATABASE_URL).toMatchObject({ kind: 'sqlite', file: expect.stringMatching(/data\/herald\.sqlite$/) });
     expect(config.allowedOrigins).toEqual(['*']);
     expect(config.logFormat).toBe('pretty');
   });
@@ -35,8 +35,8 @@ describe('loadConfig', () => {
     ['PORT', '1e3', 'is not a whole number'],
     ['JWT_EXPIRES_IN', '15 minutes', 'is not a duration'],
     ['SQLITE_SYNCHRONOUS', 'off', 'is not one of FULL, NORMAL'],
-    ['DATABASE_URL', 'mysql://x', 'is not sqlite:'],
-    ['DATABASE_URL', 'sqlite::memory:', 'is not sqlite:'],
+    ['DATABASE_URL', 'mysql://x', 'is neither sqlite:'],
+    ['DATABASE_URL', 'sqlite::memory:', 'is neither sqlite:'],
     ['CORS_ORIGINS', 'https://a.example/path', 'is not an origin'],
     ['ADMIN_EMAIL', 'nobody', 'is not an email address'],
     ['LOG_LEVEL', 'loud', 'is not one of'],

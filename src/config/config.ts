@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { StartError } from '../common/start-error.js';
 import { envSchema, type Env } from './env.schema.js';
@@ -18,6 +19,18 @@ export class Config {
   /** Origins whose pages are served; empty means the service's own origin only. */
   get allowedOrigins(): readonly string[] {
     return this.CORS_ORIGINS ?? (this.isProduction ? [] : ['*']);
+  }
+
+  /** The folder of what is no row: beside the SQLite file, or `data` in the working directory. */
+  get dataFolder(): string {
+    const { DATABASE_URL: database } = this;
+    return database.kind === 'sqlite' ? dirname(database.file) : resolve('data');
+  }
+
+  /** Where development keeps a secret that nobody has set. */
+  keptSecretFile(name: 'jwt-secret' | 'data-key'): string {
+    const { DATABASE_URL: database } = this;
+    return `${database.kind === 'sqlite' ? database.file : resolve('data', 'postgres')}.${name}`;
   }
 
   get logFormat(): 'pretty' | 'json' {
@@ -86,7 +99,8 @@ function describe(schema: z.ZodObject, issue: z.core.$ZodIssue, given: Record<st
   if (text === undefined) {
     return explain(schema, variable, issue.code === 'invalid_type' ? 'is required' : issue.message);
   }
-  const value = SECRET.test(variable) ? '(not shown)' : JSON.stringify(text.slice(0, 60));
+  const isSecret = SECRET.test(variable) || /:\/\/[^/]*@/.test(text);
+  const value = isSecret ? '(not shown)' : JSON.stringify(text.slice(0, 60));
   return explain(schema, variable, `${value} ${issue.message}`);
 }
 

@@ -18,6 +18,11 @@ const isAddressOrRange = (entry: string) => {
 
 const DAY = 86_400_000;
 
+/** Which database: a file of this process's own, or a server that instances share. */
+export type DatabaseUrl =
+  | { readonly kind: 'sqlite'; /** Absolute. */ readonly file: string }
+  | { readonly kind: 'postgres'; readonly url: string };
+
 /**
  * Every variable the service reads, with its default, unit and meaning; parsed once at start by `loadConfig`.
  *
@@ -43,10 +48,27 @@ export const envSchema = z.object({
     ),
   DATABASE_URL: z
     .string()
-    .regex(/^sqlite:(?!:memory:).+/, 'is not sqlite:<path of a file>')
-    .transform((url) => ({ file: resolve(url.slice('sqlite:'.length)) }))
+    .regex(
+      /^(sqlite:(?!:memory:).+|postgres(ql)?:\/\/[^/]+\/[^/]+)$/,
+      'is neither sqlite:<path of a file> nor postgres://user:password@host/database',
+    )
+    .transform((url): DatabaseUrl =>
+      url.startsWith('sqlite:')
+        ? { kind: 'sqlite', file: resolve(url.slice('sqlite:'.length)) }
+        : { kind: 'postgres', url },
+    )
     .prefault('sqlite:data/herald.sqlite')
-    .meta(meta('the database: sqlite:<path>; folders are made', 'sqlite:data/herald.sqlite')),
+    .meta(
+      meta(
+        'the database: sqlite:<path>, whose folders are made, or postgres://user:password@host:port/database, which any number of instances share',
+        'postgres://herald:password@localhost:5432/herald',
+      ),
+    ),
+  DATABASE_POOL_SIZE: integer(2, 1000)
+    .prefault('10')
+    .meta(
+      meta('connections to PostgreSQL for reading, and as many for writing; three more for signals and jobs', '20'),
+    ),
   SQLITE_SYNCHRONOUS: oneOf('FULL', 'NORMAL')
     .prefault('FULL')
     .meta(meta('FULL survives a power cut; NORMAL is faster and may lose the last commits in one', 'FULL')),

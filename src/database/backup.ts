@@ -11,7 +11,9 @@ import { loadProcessConfig } from '../config/config.js';
 function main(words: readonly string[]): void {
   const [name] = words;
   if (name === undefined || words.length > 1) throw new Error('Name one file to write: npm run backup -- FILE');
-  const source = loadProcessConfig().DATABASE_URL.file;
+  const { DATABASE_URL: database } = loadProcessConfig();
+  if (database.kind === 'postgres') throw new Error('PostgreSQL brings a tool for that: pg_dump (docs/operations.md)');
+  const source = database.file;
   const target = resolve(name);
   if (!existsSync(source)) throw new Error(`There is no database at ${source}: see DATABASE_URL`);
   if (existsSync(target)) throw new Error(`${target} exists already: a backup overwrites nothing`);

@@ -1,12 +1,13 @@
 import { Inject, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
-import { StartError } from '../common/start-error.js';
 import { Config } from '../config/config.js';
-import { readerOptions, writerOptions, type DatabaseSettings } from './data-source-options.js';
-import { DatabaseFileError } from './database-file-error.js';
+import { readerOptions, settingsOf, type DatabaseSettings } from './data-source-options.js';
 import { HotQueries } from './hot-queries.service.js';
 import { Housekeeping } from './housekeeping.service.js';
+import { Instances, OnlyInstance } from './instances.js';
+import { openWriter } from './open-writer.js';
+import { PostgresInstances } from './postgres-instances.js';
 import { SecretCipher } from './secret-cipher.service.js';
 import { SqliteLock } from './sqlite-lock.js';
 import { UnitOfWork, WRITER } from './unit-of-work.js';
@@ -18,19 +19,15 @@ const LOCK = Symbol('database lock');
 export class DatabaseModule implements OnApplicationShutdown {
   constructor(
     @Inject(WRITER) private readonly writer: DataSource,
-    @Inject(LOCK) private readonly lock: SqliteLock,
+    @Inject(LOCK) private readonly lock: SqliteLock | undefined,
     private readonly unitOfWork: UnitOfWork,
+    private readonly instances: Instances,
     reader: DataSource,
   ) {
     unitOfWork.lendTo(reader);
   }
 
   static forRoot(tables: Pick<DatabaseSettings, 'entities' | 'migrations'>): DynamicModule {
-    const settings = (config: Config): DatabaseSettings => ({
-      file: config.DATABASE_URL.file,
-      synchronous: config.SQLITE_SYNCHRONOUS,
-      ...tables,
-    });
     return {
       module: DatabaseModule,
       global: true,
@@ -38,72 +35,47 @@ export class DatabaseModule implements OnApplicationShutdown {
         TypeOrmModule.forRootAsync({
           // The writer is injected only for the order: the tables must be there before anybody reads.
           inject: [Config, WRITER],
-          useFactory: (config: Config) => readerOptions(settings(config)),
+          useFactory: (config: Config) => ({ ...readerOptions(settingsOf(config, tables)), retryAttempts: 0 }),
         }),
       ],
       providers: [
         {
           provide: LOCK,
           inject: [Config],
-          useFactory: (config: Config) => SqliteLock.acquire(config.DATABASE_URL.file),
+          useFactory: ({ DATABASE_URL: database }: Config) =>
+            database.kind === 'sqlite' ? SqliteLock.acquire(database.file) : undefined,
         },
         {
           provide: WRITER,
           inject: [Config, LOCK],
-          useFactory: (config: Config, lock: SqliteLock) => openWriter(settings(config), lock),
+          useFactory: async (config: Config, lock: SqliteLock | undefined) => {
+            try {
+              return await openWriter(settingsOf(config, tables));
+            } catch (error) {
+              lock?.release();
+              throw error;
+            }
+          },
         },
         UnitOfWork,
+        {
+          provide: Instances,
+          inject: [Config, UnitOfWork],
+          useFactory: ({ DATABASE_URL: database }: Config, unitOfWork: UnitOfWork) =>
+            database.kind === 'postgres' ? PostgresInstances.connect(database.url, unitOfWork) : new OnlyInstance(),
+        },
         HotQueries,
         Housekeeping,
         SecretCipher,
       ],
-      exports: [WRITER, UnitOfWork, HotQueries, Housekeeping, SecretCipher],
+      exports: [WRITER, UnitOfWork, Instances, HotQueries, Housekeeping, SecretCipher],
     };
   }
 
   async onApplicationShutdown(): Promise<void> {
+    await this.instances.leave();
     await this.unitOfWork.idle();
     await this.writer.destroy();
-    this.lock.release();
+    this.lock?.release();
   }
-}
-
-/** A migration did not work; the start stops, and nothing of it was kept. */
-class MigrationError extends StartError {
-  override readonly name = 'MigrationError';
-
-  constructor(migration: string, cause: unknown) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    super(`The migration ${migration} failed, and nothing of it was kept: ${why}`, { cause });
-  }
-}
-
-/** Runs what is pending, one after the other. @throws MigrationError */
-async function migrate(writer: DataSource): Promise<void> {
-  try {
-    await writer.runMigrations();
-  } catch (error) {
-    const done = await writer.query<{ name: string }[]>('SELECT name FROM migrations');
-    const failed = writer.migrations.find(({ name }) => !done.some((one) => one.name === name));
-    throw new MigrationError(failed?.name ?? 'that comes next', error);
-  }
-}
-
-/** Connects the writer and migrates. A migration that fails stops the start. */
-async function openWriter(settings: DatabaseSettings, lock: SqliteLock): Promise<DataSource> {
-  const writer = new DataSource(writerOptions(settings));
-  try {
-    await writer.initialize();
-    await migrate(writer);
-    return writer;
-  } catch (error) {
-    if (writer.isInitialized) await writer.destroy();
-    lock.release();
-    const isAboutFile = ['SQLITE_CANTOPEN', 'SQLITE_NOTADB', 'SQLITE_READONLY'].includes(codeOf(error));
-    throw isAboutFile ? new DatabaseFileError(settings.file, error) : error;
-  }
-}
-
-function codeOf(error: unknown): string {
-  return String((error as { code?: unknown }).code);
 }

@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { Database, Statement } from 'better-sqlite3';
+import type { Pool } from 'pg';
 import { DataSource } from 'typeorm';
+import { isPostgres, sqlFor } from './sql.js';
 import { UnitOfWork } from './unit-of-work.js';
 
 /** Asks a prepared question. */
@@ -13,19 +15,37 @@ export type HotQuery<T> = (...parameters: unknown[]) => Promise<T[]>;
  */
 @Injectable()
 export class HotQueries {
+  private count = 0;
+
   constructor(
     private readonly reader: DataSource,
     private readonly unitOfWork: UnitOfWork,
   ) {}
 
-  /** @param sql - with `?` for each parameter. */
-  prepare<T>(sql: string): HotQuery<T> {
+  /** @param question - SQL with `?` for each parameter. */
+  prepare<T>(question: string): HotQuery<T> {
+    const sql = sqlFor(this.reader, question);
+    const ask = isPostgres(this.reader) ? this.prepareOnServer<T>(sql) : this.prepareOnFile<T>(sql);
+    return async (...parameters) =>
+      this.unitOfWork.isInside ? this.reader.query<T[]>(sql, parameters) : ask(parameters);
+  }
+
+  private prepareOnFile<T>(sql: string) {
     let statement: Statement | undefined;
-    return async (...parameters) => {
-      if (this.unitOfWork.isInside) return this.reader.query<T[]>(sql, parameters);
+    return (parameters: unknown[]): T[] => {
       const { databaseConnection } = this.reader.driver as unknown as { databaseConnection: Database };
       statement ??= databaseConnection.prepare(sql);
       return statement.all(...parameters) as T[];
+    };
+  }
+
+  private prepareOnServer<T>(text: string) {
+    // Under its name each connection prepares it once.
+    const name = `herald ${(this.count += 1)}`;
+    return async (values: unknown[]): Promise<T[]> => {
+      const { master } = this.reader.driver as unknown as { master: Pool };
+      const { rows } = await master.query<T & object>({ name, text, values });
+      return rows;
     };
   }
 }

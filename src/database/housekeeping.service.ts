@@ -1,22 +1,28 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { Instances } from './instances.js';
 
 const INTERVAL_MS = 3_600_000;
 
-/** Runs what must be cleared away from time to time, once an hour, one task after the other. */
+/** Runs what must be cleared away from time to time, once an hour, one task after the other, in one instance. */
 @Injectable()
 export class Housekeeping implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger(Housekeeping.name);
   private readonly tasks = new Map<string, () => Promise<unknown>>();
   private timer: NodeJS.Timeout | undefined;
+  private isMine = false;
+
+  constructor(private readonly instances: Instances) {}
 
   /** Adds a task; a failing one is logged under its name and tried again an hour later. */
   register(name: string, task: () => Promise<unknown>): void {
     this.tasks.set(name, task);
   }
 
-  onApplicationBootstrap(): void {
-    this.timer = setInterval(() => void this.runAll(), INTERVAL_MS);
+  async onApplicationBootstrap(): Promise<void> {
+    this.timer = setInterval(() => void (this.isMine && this.runAll()), INTERVAL_MS);
     this.timer.unref();
+    const begin = () => void (this.isMine = true);
+    await this.instances.share('housekeeping', { begin, end: () => void (this.isMine = false) });
   }
 
   onModuleDestroy(): void {

@@ -8,6 +8,9 @@ import { readerOptions, type DatabaseSettings } from './data-source-options.js';
  * @throws Error when the file is not there.
  */
 export async function openReader(settings: DatabaseSettings): Promise<DataSource> {
-  if (!existsSync(settings.file)) throw new Error(`There is no database at ${settings.file}: see DATABASE_URL`);
+  const { database } = settings;
+  if (database.kind === 'sqlite' && !existsSync(database.file)) {
+    throw new Error(`There is no database at ${database.file}: see DATABASE_URL`);
+  }
   return new DataSource(readerOptions(settings)).initialize();
 }

@@ -7,11 +7,6 @@ const ALGORITHM = 'aes-256-gcm';
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** Where the key of development is kept, beside the database. */
-export function keptKeyFile(databaseFile: string): string {
-  return `${databaseFile}.data-key`;
-}
-
 /**
  * Encrypts secrets that must be stored and read again (AES-256-GCM, NIST SP 800-38D) under `DATA_KEY`.
  *
@@ -24,7 +19,7 @@ export class SecretCipher {
   constructor(config: Config) {
     const text =
       config.DATA_KEY ??
-      keptSecret(keptKeyFile(config.DATABASE_URL.file), 32, (file) =>
+      keptSecret(config.keptSecretFile('data-key'), 32, (file) =>
         new Logger(SecretCipher.name).warn(`DATA_KEY is not set: made a random one for development, kept in ${file}`),
       );
     this.key = Buffer.from(text, 'base64');

@@ -1,9 +1,11 @@
 import { AsyncResource } from 'node:async_hooks';
-import { setImmediate } from 'node:timers/promises';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { AsyncVariable } from '../common/async-variable.js';
 import { inSpan } from '../telemetry/spans.js';
+import type { Gate } from './gate.js';
+import { PostgresGate } from './postgres-gate.js';
+import { SqliteGate } from './sqlite-gate.js';
 
 /** Injection token of the one connection that writes. Nothing but UnitOfWork and the database's own start uses it. */
 export const WRITER = Symbol('writer data source');
@@ -26,42 +28,24 @@ export class UnitOfWorkOverError extends Error {
   }
 }
 
-/** A unit that waits for its turn. */
-interface Waiting {
-  /** Of whoever asked: a unit runs in that context, whoever's turn was before. */
-  context: AsyncResource;
-  work: (tx: EntityManager) => Promise<unknown>;
-  resolve: (value: unknown) => void;
-  reject: (reason: unknown) => void;
-}
-
-/** How a unit ended whose transaction is not committed yet. */
-type Ended = Waiting & { unit: Unit } & ({ value: unknown } | { cause: unknown });
-
-/** The most units that share one commit, and how long the first of them may wait for the last. */
-const GROUP_LIMIT = 64;
-const GROUP_MS = 10;
-
 /**
  * The only way to write: runs a function in one database transaction.
  *
- * TypeORM has one SQLite connection per data source and one transaction depth for every request that uses it, so a
- * `save()` acknowledged to one request can land in another's open transaction and vanish with its rollback. Here one
- * connection writes, units take it one after the other in the order they asked, and nobody else can reach it.
+ * On SQLite one unit runs after the other, on PostgreSQL many at a time ({@link SqliteGate}, {@link PostgresGate}).
  *
- * Units that wait share one commit, which costs as much as many of them: each is a savepoint, so that one that fails
- * takes nothing of the others with it, and each is settled only when all of them are on the disk.
- *
- * Never await the network, a password hash or a timer inside a unit: every other writer waits for it.
+ * Never await the network, a password hash or a timer inside a unit: other writers wait for it.
  */
 @Injectable()
 export class UnitOfWork {
   private readonly logger = new Logger(UnitOfWork.name);
   private readonly current = new AsyncVariable<Unit>();
-  private readonly waiting: Waiting[] = [];
-  private working: Promise<void> | undefined;
+  private readonly gate: Gate;
+  private readonly isShared: boolean;
 
-  constructor(@Inject(WRITER) private readonly writer: DataSource) {}
+  constructor(@Inject(WRITER) private readonly writer: DataSource) {
+    this.isShared = writer.options.type === 'postgres';
+    this.gate = this.isShared ? new PostgresGate(writer) : new SqliteGate(writer);
+  }
 
   /**
    * Runs `work` in a transaction and resolves with its result once that is committed.
@@ -80,9 +64,20 @@ export class UnitOfWork {
 
   private enqueue<T>(work: (tx: EntityManager) => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
+      // Of whoever asked: a unit runs in that context, whoever's turn was before.
       const context = new AsyncResource('UnitOfWork');
-      this.waiting.push({ context, work, resolve: resolve as (value: unknown) => void, reject });
-      this.working ??= this.workOff();
+      let done: { unit: Unit; value: T } | undefined;
+      this.gate.admit({
+        execute: async (connection) => {
+          done = await this.execute(connection, context, work);
+        },
+        committed: () => {
+          const { unit, value } = done as { unit: Unit; value: T };
+          this.tellCommitted(unit, context);
+          resolve(value);
+        },
+        failed: reject,
+      });
     });
   }
 
@@ -108,7 +103,22 @@ export class UnitOfWork {
 
   /** Resolves once no unit runs and none waits. */
   async idle(): Promise<void> {
-    while (this.working) await this.working;
+    await this.gate.idle();
+  }
+
+  /**
+   * Lets no other unit, in any process, that locks one of the same names go on before this one has ended. For what a unit
+   * reads and then decides by: a count, a state, the absence of a row.
+   *
+   * On SQLite, where one unit runs at a time, it has nothing to do.
+   */
+  async lock(...names: string[]): Promise<void> {
+    const { manager } = this.require();
+    if (!this.isShared) return;
+    // In one order for everybody, so that no two wait for each other.
+    for (const name of names.toSorted()) {
+      await manager.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [name]);
+    }
   }
 
   /**
@@ -140,108 +150,69 @@ export class UnitOfWork {
     }
   }
 
-  private async workOff(): Promise<void> {
-    while (this.waiting.length > 0) {
-      // SQLite answers at once and blocks the loop meanwhile: without a turn of it, every group would be of one unit.
-      await setImmediate();
-      await this.commitGroup();
-    }
-    this.working = undefined;
-  }
-
-  /** Runs the units that wait, and those that come meanwhile, in one transaction. */
-  private async commitGroup(): Promise<void> {
-    const connection = this.writer.createQueryRunner();
-    const until = performance.now() + GROUP_MS;
-    const ended: Ended[] = [];
-    let failure: { cause: unknown } | undefined;
-    let current: Waiting | undefined;
-    try {
-      await connection.query('BEGIN');
-      do {
-        current = this.waiting.shift() as Waiting;
-        ended.push(await this.execute(current, connection));
-        current = undefined;
-      } while (this.waiting.length > 0 && ended.length < GROUP_LIMIT && performance.now() < until);
-      await connection.query('COMMIT');
-    } catch (cause) {
-      failure = { cause };
-      // Where not even the transaction began, the unit it was begun for must hear of it.
-      current ??= ended.length === 0 ? this.waiting.shift() : undefined;
-      current?.reject(cause);
-      await connection.query('ROLLBACK').catch((error: unknown) => {
-        // SQLite rolls back by itself when the disk is full or fails.
-        this.logger.warn({ msg: 'there was no transaction to roll back', err: error });
-      });
-    }
-    for (const one of ended) this.settle(one, failure);
-  }
-
-  private settle(ended: Ended, failure: { cause: unknown } | undefined): void {
-    if ('cause' in ended) return ended.reject(ended.cause);
-    if (failure) return ended.reject(failure.cause);
+  private tellCommitted(unit: Unit, context: AsyncResource): void {
     // Outside of any unit, so that what the listeners start is not taken for work that outlived it.
-    for (const listener of ended.unit.afterCommit) {
+    for (const listener of unit.afterCommit) {
       try {
-        ended.context.runInAsyncScope(() => this.detached(listener));
+        context.runInAsyncScope(() => this.detached(listener));
       } catch (error) {
         // It is committed, whatever a listener makes of it.
         this.logger.error({ msg: 'an after-commit listener failed', err: error });
       }
     }
-    ended.resolve(ended.value);
   }
 
-  private async execute(waiting: Waiting, connection: QueryRunner): Promise<Ended> {
-    const view = viewOf(connection);
+  private async execute<T>(
+    connection: QueryRunner,
+    context: AsyncResource,
+    work: (tx: EntityManager) => Promise<T>,
+  ): Promise<{ unit: Unit; value: T }> {
+    const view = viewOf(connection, this.isShared);
     const unit: Unit = {
       manager: this.writer.createEntityManager(view.runner),
       beforeCommit: [],
       afterCommit: [],
       over: false,
     };
-    // The end is in the order that matters: nothing new starts, what has started is through, then the savepoint ends.
+    // In the order that matters: nothing new starts, what has started is through, then the transaction ends.
     const close = async (): Promise<void> => {
       unit.over = true;
       await view.close();
     };
-    await connection.query('SAVEPOINT unit');
-    try {
-      const run = async (): Promise<unknown> => {
-        const result = await waiting.work(unit.manager);
-        for (const write of unit.beforeCommit) await write(unit.manager);
-        return result;
-      };
-      const value = await waiting.context.runInAsyncScope(() => this.current.run(unit, run));
-      await close();
-      if (unit.failure) throw unit.failure.cause;
-      await connection.query('RELEASE unit');
-      return { ...waiting, unit, value };
-    } catch (cause) {
-      await close();
-      await connection.query('ROLLBACK TO unit');
-      await connection.query('RELEASE unit');
-      return { ...waiting, unit, cause };
-    }
+    const run = async (): Promise<T> => {
+      const result = await work(unit.manager);
+      for (const write of unit.beforeCommit) await write(unit.manager);
+      return result;
+    };
+    const value = await context.runInAsyncScope(() => this.current.run(unit, run)).finally(close);
+    if (unit.failure) throw unit.failure.cause;
+    return { unit, value };
   }
 }
 
 /**
- * Makes a view of the one query runner that can be closed for good.
+ * Makes a view of a query runner that can be closed for good.
  *
- * TypeORM hands out one runner for the whole SQLite connection, its `release()` does nothing, and a `save()` that finds
+ * On SQLite TypeORM hands out one runner for the whole connection, its `release()` does nothing, and a `save()` that finds
  * no transaction begins one of its own. A view is in a transaction for as long as it lives, and once closed it refuses
  * queries, so that work nobody awaited can neither write after the unit nor begin a transaction that nobody ends.
+ *
+ * @param isSerial - lets one query run after the other, where the connection takes one at a time.
  */
-function viewOf(connection: QueryRunner): { runner: QueryRunner; close: () => Promise<void> } {
+function viewOf(connection: QueryRunner, isSerial: boolean): { runner: QueryRunner; close: () => Promise<void> } {
   const underway = new Set<Promise<unknown>>();
+  let last: Promise<unknown> = Promise.resolve();
   const runner = Object.create(connection, {
     isReleased: { value: false, writable: true },
     isTransactionActive: { value: true, writable: true },
     transactionDepth: { value: 1, writable: true },
+    // Whoever reads with the unit gives back what was lent; the unit ends on its own.
+    release: { value: () => Promise.resolve() },
     query: {
       value: (...query: Parameters<QueryRunner['query']>): Promise<unknown> => {
-        const answer = connection.query.call(runner, ...query);
+        const ask = (): Promise<unknown> => connection.query.call(runner, ...query);
+        const answer = isSerial ? last.then(ask, ask) : ask();
+        last = answer;
         underway.add(answer);
         void Promise.allSettled([answer]).then(() => underway.delete(answer));
         return answer;

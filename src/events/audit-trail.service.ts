@@ -3,11 +3,13 @@ import { InjectRepository } from '@nestjs/typeorm';
 import { DataSource, In, LessThan, MoreThan, type Repository } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import { SecretCipher } from '../database/secret-cipher.service.js';
+import { isPostgres } from '../database/sql.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { chainKeyFrom, verifyChain, type ChainReport } from './audit-chain.js';
 import { createAct, type Act, type ActType } from './audited-acts.js';
 import { EventRow } from './event.entity.js';
 import { EventJournal } from './event-journal.service.js';
+import { topOf } from './journal-top.js';
 
 const VERIFICATION_PAGE = 200;
 
@@ -93,10 +95,17 @@ export class AuditTrail {
 
 /** Follows the chain in a database that nobody else reads through, as it stands in this moment. */
 export async function verifyTrail(source: DataSource, key: Buffer): Promise<ChainReport> {
-  const rows = source.getRepository(EventRow);
-  await source.query('BEGIN');
-  const [sequence] = await source.query<{ seq: number }[]>(`SELECT seq FROM sqlite_sequence WHERE name = 'events'`);
-  return verifyChain(key, sequence?.seq ?? 0, (afterSeq) =>
-    rows.find({ where: { seq: MoreThan(afterSeq) }, order: { seq: 'ASC' }, take: VERIFICATION_PAGE }),
-  );
+  const snapshot = source.createQueryRunner();
+  try {
+    await snapshot.query(isPostgres(source) ? 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY' : 'BEGIN');
+    const rows = snapshot.manager.getRepository(EventRow);
+    const [{ top }] = (await snapshot.query(`SELECT (${topOf(source)}) AS top`)) as [{ top: number | null }];
+    const report = await verifyChain(key, top ?? 0, (afterSeq) =>
+      rows.find({ where: { seq: MoreThan(afterSeq) }, order: { seq: 'ASC' }, take: VERIFICATION_PAGE }),
+    );
+    await snapshot.query('COMMIT');
+    return report;
+  } finally {
+    await snapshot.release();
+  }
 }

@@ -3,10 +3,13 @@ import { InjectRepository } from '@nestjs/typeorm';
 import { LessThan, LessThanOrEqual, MoreThan, In, type EntityManager, type Repository } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import { currentRequestContext } from '../common/request-context.js';
+import { Instances } from '../database/instances.js';
 import { SecretCipher } from '../database/secret-cipher.service.js';
+import { isPostgres, sqlFor } from '../database/sql.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { chainHash, chainKeyFrom, GENESIS } from './audit-chain.js';
 import { createAct } from './audited-acts.js';
+import { topOf } from './journal-top.js';
 import type { DomainEvent, EventOrigin, JournalEntry } from './domain-event.js';
 import { EventRow } from './event.entity.js';
 import { parseEventId } from './event-id.js';
@@ -39,20 +42,33 @@ const RECENT_BYTES = 16 * 1024 * 1024;
 /** How many of them are there from the start: after a deployment every client comes back at once. */
 const RECENT_AT_START = 5000;
 
-const LAST = 'SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1';
-/** The highest `seq` there ever was, also if its row is gone. */
-const TOP = `SELECT MAX(seq) AS top FROM sqlite_sequence WHERE name = 'events'`;
+/** How many rows are read at a time that other instances may have written. */
+const PAGE = 500;
 const COLUMNS = [
   ...(['seq', 'id', 'type', 'subject', 'timestamp', 'payload', 'published', 'outcome', 'details'] as const),
   ...(['requestId', 'actorId', 'sessionId', 'ip', 'userAgent', 'previousHash', 'hash'] as const),
 ] as const;
+/** The end of the table: the newest row, and the highest `seq` there ever was, also if its row is gone. */
+const endOf = (top: string) => `SELECT (${top}) AS top, last.seq, last.hash FROM (SELECT 1) AS one
+  LEFT JOIN (SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1) AS last ON true`;
 /** Written with every event: building the same statement anew would cost ten times what running it does. */
 const INSERT = `INSERT INTO events (${COLUMNS.map((name) => `"${name}"`).join()})
   VALUES (${COLUMNS.map(() => '?').join()})`;
 
 const NO_ORIGIN: EventOrigin = { requestId: null, actorId: null, sessionId: null, ip: null, userAgent: null };
 
-/** The table of all events, in the order of their commits. */
+interface End {
+  seq: number;
+  hash: string | null;
+}
+
+/**
+ * The table of all events, in the order of their commits.
+ *
+ * On PostgreSQL, where units of many instances commit side by side, the last thing that a unit does is to take one lock and
+ * write its events: whoever has it next sees them, so that the order of `seq` is the order of the commits and no reader that
+ * goes by `seq` can pass over an event that is still to come. What others have written is read from the table, in that order.
+ */
 @Injectable()
 export class EventJournal implements OnModuleInit {
   private readonly logger = new Logger(EventJournal.name);
@@ -63,19 +79,36 @@ export class EventJournal implements OnModuleInit {
   private readonly chainKey: Buffer;
   /** When this process committed what is in memory. */
   private readonly committed = new WeakMap<DomainEvent, number>();
+  /** The same of what is committed and not in memory yet, by id. */
+  private readonly committing = new Map<string, number>();
   /** The newest row that this process has committed. */
   private written: EventRow | undefined;
+  /** Where the rows end that a unit of work has written. */
+  private readonly ends = new WeakMap<EntityManager, End>();
+  /** Whether others write into the table too. */
+  private readonly isShared: boolean;
+  private readonly endQuery: string;
+  private readonly insertQuery: string;
+  /** What is read of the end of the table, now and next. */
+  private following: Promise<void> | undefined;
+  private followingNext: Promise<void> | undefined;
 
   constructor(
     @InjectRepository(EventRow) private readonly rows: Repository<EventRow>,
     private readonly unitOfWork: UnitOfWork,
+    private readonly instances: Instances,
     cipher: SecretCipher,
   ) {
     this.chainKey = chainKeyFrom(cipher);
+    const { connection } = rows.manager;
+    this.isShared = isPostgres(connection);
+    this.endQuery = endOf(topOf(connection));
+    this.insertQuery = sqlFor(connection, INSERT);
   }
 
   /** Takes the newest events into memory, and begins the chain behind the rows of a database that is older than it. */
   async onModuleInit(): Promise<void> {
+    this.instances.onSignal('events', () => this.follow());
     const newest = await this.rows.find({ where: { published: true }, order: { seq: 'DESC' }, take: RECENT_AT_START });
     for (const row of newest.toReversed()) this.recent.push(toEvent(row));
     const [last] = await this.rows.find({ select: { seq: true, hash: true }, order: { seq: 'DESC' }, take: 1 });
@@ -91,16 +124,58 @@ export class EventJournal implements OnModuleInit {
     await this.unitOfWork.run(() => {
       this.unitOfWork.beforeCommit(async (tx) => {
         const row = await this.insert(tx, entry);
-        if (!row.published) return;
-        this.unitOfWork.afterCommit(() => {
-          const event = toEvent(row);
-          this.committed.set(event, performance.now());
-          this.recent.push(event);
-          this.listeners.forEach((listener) => listener());
-        });
+        if (row.published) this.unitOfWork.afterCommit(() => this.onCommitted(row));
       });
       return Promise.resolve();
     });
+  }
+
+  private onCommitted(row: EventRow): void {
+    if (this.isShared) {
+      // Others may have committed before it: all of them are read in their order.
+      this.committing.set(row.id, performance.now());
+      this.follow();
+      return this.instances.signal('events');
+    }
+    const event = toEvent(row);
+    this.committed.set(event, performance.now());
+    this.recent.push(event);
+    this.listeners.forEach((listener) => listener());
+  }
+
+  private follow(): void {
+    this.catchUp().catch((error: unknown) => this.logger.error({ msg: 'new events could not be read', err: error }));
+  }
+
+  /** Resolves once every event committed before the call, by whichever instance, is known here. */
+  catchUp(): Promise<void> {
+    if (!this.isShared) return Promise.resolve();
+    // What is being read may have been asked for too early; of many callers meanwhile, one more read serves all.
+    this.followingNext ??= (this.following ?? Promise.resolve())
+      .catch(() => undefined)
+      .then(() => {
+        this.followingNext = undefined;
+        this.following = this.readEnd();
+        return this.following;
+      });
+    return this.followingNext;
+  }
+
+  /** Reads what has come to the end of the table since it was read last. */
+  private async readEnd(): Promise<void> {
+    for (let full = true; full;) {
+      const afterSeq = this.recent.newest?.seq ?? 0;
+      // Of nobody's unit: what is not committed is not to be seen here.
+      const events = await this.unitOfWork.detached(() => this.select({ afterSeq, limit: PAGE }));
+      for (const event of events) {
+        const at = this.committing.get(event.id);
+        if (at !== undefined) this.committed.set(event, at);
+        this.committing.delete(event.id);
+        this.recent.push(event);
+      }
+      if (events.length > 0) this.listeners.forEach((listener) => listener());
+      full = events.length === PAGE;
+    }
   }
 
   /** When this process committed an event, by `performance.now()`; undefined for one that came from elsewhere. */
@@ -118,27 +193,33 @@ export class EventJournal implements OnModuleInit {
     // Asked at the end of the unit: a login or a registration knows its session only then.
     const origin = { ...NO_ORIGIN, ...currentRequestContext() };
     const { requestId, actorId, sessionId, ip, userAgent } = origin;
-    const before = await this.lastRow(tx);
+    const before = this.ends.get(tx) ?? (await this.findEnd(tx));
     const row = { ...entry, seq: before.seq + 1, requestId, actorId, sessionId, ip, userAgent };
     const previousHash = before.hash ?? GENESIS;
     const hash = chainHash(this.chainKey, previousHash, row);
     const complete = { ...row, previousHash, hash };
     await tx.query(
-      INSERT,
+      this.insertQuery,
       COLUMNS.map((name) => toColumn(complete[name])),
     );
-    this.unitOfWork.afterCommit(() => (this.written = complete));
+    this.ends.set(tx, complete);
+    this.unitOfWork.afterCommit(() => {
+      // Two that committed one after the other may be told in any order.
+      if (complete.seq > (this.written?.seq ?? 0)) this.written = complete;
+    });
     return complete;
   }
 
   /** Returns the row that the next one is chained to. */
-  private async lastRow(tx: EntityManager): Promise<{ seq: number; hash: string | null }> {
-    const [{ top }] = await tx.query<[{ top: number | null }]>(TOP);
-    const [last] = await tx.query<{ seq: number; hash: string | null }[]>(LAST);
+  private async findEnd(tx: EntityManager): Promise<End> {
+    await this.unitOfWork.lock('journal');
+    const [{ top, seq, hash }] = await tx.query<[{ top: number | null; seq: number | null; hash: string | null }]>(
+      this.endQuery,
+    );
     const { written } = this;
-    // What this process has committed must still be there; past it come the rows of this transaction.
-    const isTouched = written && (last?.seq ?? 0) <= written.seq && last?.hash !== written.hash;
-    if (!isTouched) return { seq: top ?? 0, hash: last?.hash ?? null };
+    // What this process has committed must still be there; past it come the rows of this transaction, and of others.
+    const isTouched = written && (seq ?? 0) <= written.seq && hash !== written.hash;
+    if (!isTouched) return { seq: top ?? 0, hash };
     this.logger.error({ msg: 'the newest rows of the audit trail were changed by another hand', eventId: written.id });
     // Chained to what was there, so that the verification finds the place.
     return { seq: Math.max(top ?? 0, written.seq), hash: written.hash };

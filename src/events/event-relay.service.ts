@@ -3,7 +3,7 @@ import { EventBus } from './event-bus.js';
 import type { JournalReader } from './journal-reader.js';
 import { JournalReaders } from './journal-readers.service.js';
 
-/** Carries committed events from the journal to the live subscribers, strictly by `seq`, from where it stopped. */
+/** Carries committed events from the journal to the live subscribers, strictly by `seq`, from where it stopped: in every instance. */
 @Injectable()
 export class EventRelay implements OnModuleInit, OnModuleDestroy, BeforeApplicationShutdown {
   private readonly reader: JournalReader;
@@ -11,6 +11,7 @@ export class EventRelay implements OnModuleInit, OnModuleDestroy, BeforeApplicat
   constructor(bus: EventBus, readers: JournalReaders) {
     this.reader = readers.create({
       name: 'live',
+      isOfAll: true,
       handle(events, reader) {
         for (const event of events) {
           bus.deliver(event);

@@ -30,6 +30,7 @@ export class EventRetention implements OnModuleInit {
   async removeOld(now: number): Promise<void> {
     const midnight = Math.floor(now / DAY_MS) * DAY_MS;
     const oldestKept = new Date(midnight - this.config.EVENTS_RETENTION_DAYS * DAY_MS).toISOString();
+    await this.readers.refresh();
     const removed = await this.journal.removeBefore(oldestKept, this.readers.slowestPosition);
     if (removed > 0) this.logger.log(`removed ${removed} events from before ${oldestKept}`);
   }

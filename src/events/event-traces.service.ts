@@ -40,6 +40,7 @@ export class EventTraces {
       commit: { outcome, hash },
     };
     if (!isAdmin) return trace;
+    await this.readers.refresh();
     const parts = [...this.sources].map(async ([name, source]) => [name, await source(id)] as const);
     return { ...trace, readers: this.readersOf(row), ...Object.fromEntries(await Promise.all(parts)) };
   }

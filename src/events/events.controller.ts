@@ -73,6 +73,8 @@ export class EventsController {
     const { afterSeq, complete } =
       after === undefined ? { afterSeq: 0, complete: true } : await this.journal.locate(after, 'after');
     const throughSeq = before === undefined ? undefined : (await this.journal.locate(before, 'before')).afterSeq - 1;
+    // What another instance has answered for must be in the list.
+    await this.journal.catchUp();
     const subjects = visibleSubjects(principal);
     const events = await this.journal.read({ afterSeq, throughSeq, types, subjects, order, limit: limit + 1 });
     return { ...toPage(events.map(toEnvelope), limit, ({ id }) => id), complete };

@@ -25,11 +25,21 @@ export interface JournalReaderOptions {
 /** Where a reader's position is kept. */
 export interface ReaderCursor {
   read: () => Promise<{ seq: number; since: number } | undefined>;
-  /** Writes the position of a reader that is new. */
+  /** Writes the position of a reader that is new, unless it is there. */
   begin: (seq: number) => Promise<unknown>;
   writeSince: (seq: number) => Promise<unknown>;
-  /** Writes with the current unit of work. */
-  write: (seq: number) => Promise<unknown>;
+  /**
+   * Writes with the current unit of work.
+   *
+   * @param from - the position that it was last known to have.
+   * @throws ReaderMovedError when another instance has moved it.
+   */
+  write: (seq: number, from: number) => Promise<unknown>;
+}
+
+/** Thrown at a reader whose position another instance has written: it is that one's now, and nothing is taken twice. */
+export class ReaderMovedError extends Error {
+  override readonly name = 'ReaderMovedError';
 }
 
 /**
@@ -42,7 +52,7 @@ export class JournalReader {
   private readonly logger = new Logger(JournalReader.name);
   // A reader serves everybody: it must not inherit the context of the request whose commit happened to wake it.
   private readonly context = new AsyncResource('JournalReader');
-  private state: 'new' | 'running' | 'stopped' = 'new';
+  private state: 'idle' | 'running' | 'stopped' = 'idle';
   private done = 0;
   private saved = 0;
   private completeSince = 0;
@@ -51,6 +61,7 @@ export class JournalReader {
   private pass: Promise<void> = Promise.resolve();
   private retryTimer: NodeJS.Timeout | undefined;
   private saveTimer: NodeJS.Timeout | undefined;
+  private saving: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly options: JournalReaderOptions,
@@ -64,6 +75,11 @@ export class JournalReader {
   /** The `seq` of the last event it is done with. */
   get position(): number {
     return this.done;
+  }
+
+  /** Whether it reads here, and not in another instance. */
+  get isRunning(): boolean {
+    return this.state === 'running';
   }
 
   /** The `seq` after which what it has left behind is complete. */
@@ -95,32 +111,63 @@ export class JournalReader {
     this.completeSince = since;
   }
 
+  /** Looks where it is, while another instance reads. */
+  async look(): Promise<void> {
+    const found = await this.cursor.read();
+    if (!found || this.isRunning) return;
+    this.done = this.saved = found.seq;
+    this.completeSince = found.since;
+  }
+
   private async begin(): Promise<{ seq: number; since: number }> {
     const head = await this.journal.head();
     await this.cursor.begin(head);
-    return { seq: head, since: head };
+    return (await this.cursor.read()) ?? { seq: head, since: head };
   }
 
   /** Starts reading; resolves once it has caught up with what it finds. */
   async start(): Promise<void> {
+    if (this.state === 'stopped') return;
     this.state = 'running';
     this.wake();
     await this.pass;
   }
 
-  /** Resolves once it is done with everything committed before the call, unless it is failing. */
+  /** Resolves once it is done with everything committed before the call, unless it is failing or reads elsewhere. */
   async caughtUp(): Promise<void> {
+    if (!this.isRunning) return;
+    await this.journal.catchUp();
     this.wake();
     await this.pass;
   }
 
-  /** Stops reading, and saves the position. */
+  /** Goes on from where another instance has stopped. */
+  async takeOver(): Promise<void> {
+    await this.load();
+    await this.journal.catchUp();
+    await this.start();
+  }
+
+  /** Lets another instance go on. */
+  async giveUp(): Promise<void> {
+    if (this.isRunning) this.state = 'idle';
+    await this.rest();
+  }
+
+  /** Stops reading for good, and saves the position. */
   async stop(): Promise<void> {
+    const wasRunning = this.isRunning;
     this.state = 'stopped';
+    await this.rest();
+    if (wasRunning) await this.save();
+  }
+
+  private async rest(): Promise<void> {
     clearTimeout(this.retryTimer);
     clearTimeout(this.saveTimer);
+    this.saveTimer = undefined;
     await this.pass;
-    await this.save();
+    await this.saving;
   }
 
   /** Says that everything up to `seq` is done with. */
@@ -131,7 +178,7 @@ export class JournalReader {
   /** Writes the position with the current unit of work, so that it commits together with what else the unit writes. */
   async savePosition(seq: number): Promise<void> {
     await this.unitOfWork.run(async () => {
-      await this.cursor.write(seq);
+      await this.cursor.write(seq, this.saved);
       this.unitOfWork.afterCommit(() => (this.saved = seq));
     });
   }
@@ -147,6 +194,8 @@ export class JournalReader {
 
   private async readAll(): Promise<void> {
     const { types, handle } = this.options;
+    // What it writes of its own, and what it writes with the work, follow each other.
+    await this.saving;
     try {
       while (this.again && this.state === 'running') {
         this.again = false;
@@ -164,6 +213,7 @@ export class JournalReader {
       }
       this.scheduleSave();
     } catch (error) {
+      if (error instanceof ReaderMovedError) await this.load().catch(() => undefined);
       const msg = `reader "${this.options.name}" could not go on; trying again in ${RETRY_MS} ms`;
       this.logger.error({ msg, err: error });
       clearTimeout(this.retryTimer);
@@ -177,7 +227,11 @@ export class JournalReader {
     if (this.saveTimer || this.done === this.saved || this.state !== 'running') return;
     this.saveTimer = setTimeout(() => {
       this.saveTimer = undefined;
-      this.save().catch((error: unknown) => this.logger.error({ msg: 'the position was not saved', err: error }));
+      // A pass that is under way asks for it again at its end.
+      if (this.awake || !this.isRunning) return;
+      this.saving = this.save().catch((error: unknown) =>
+        this.logger.error({ msg: 'the position was not saved', err: error }),
+      );
     }, SAVE_AFTER_MS);
     this.saveTimer.unref();
   }

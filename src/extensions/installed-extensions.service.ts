@@ -27,7 +27,7 @@ export class InstalledExtensions implements OnApplicationBootstrap {
       this.logger.log({ msg: `extension "${name}" ${version}`, extension: name, version, before: before?.version });
       if (before?.version === version) continue;
       const installedAt = before?.installedAt ?? Date.now();
-      await this.unitOfWork.run((tx) => tx.save(InstalledExtension, { name, version, installedAt }));
+      await this.unitOfWork.run((tx) => tx.upsert(InstalledExtension, { name, version, installedAt }, ['name']));
     }
     for (const { name, version } of known.values()) {
       const msg = `the extension "${name}" ${version} was taken out: its tables and what it wrote stay as they are`;

@@ -1,4 +1,3 @@
-import { dirname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Controller, Get, type OnModuleDestroy } from '@nestjs/common';
 import { z } from 'zod';
@@ -78,7 +77,8 @@ export class HealthController implements OnModuleDestroy {
     if (this.isClosing) throw notReady('The service is shutting down');
     const head = await this.check('database read', () => this.journal.head());
     await this.check('database write', () => this.unitOfWork.run((tx) => tx.query('SELECT 1')));
-    await this.check('disk', () => checkDisk(dirname(this.config.DATABASE_URL.file)));
+    // A server's disk is for its own monitoring.
+    if (this.config.DATABASE_URL.kind === 'sqlite') await this.check('disk', () => checkDisk(this.config.dataFolder));
     await this.check('live delivery', async () => this.delivery.look(this.relay.position, head, performance.now()));
     await Promise.all([...this.checks.all].map(([name, run]) => this.check(name, run)));
     const relay = { lagEvents: Math.max(0, head - this.relay.position) };

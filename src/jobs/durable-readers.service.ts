@@ -3,6 +3,7 @@ import { DiscoveryService } from '@nestjs/core';
 import type { EntityManager } from 'typeorm';
 import { findDecoratedMethods } from '../common/decorated-methods.js';
 import { StartError } from '../common/start-error.js';
+import { Instances } from '../database/instances.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import type { DomainEvent } from '../events/domain-event.js';
 import { checkFilters, typesOf } from '../events/event-filter.js';
@@ -30,6 +31,7 @@ export class DurableReaders implements OnModuleInit, BeforeApplicationShutdown {
     private readonly discovery: DiscoveryService,
     private readonly journalReaders: JournalReaders,
     private readonly unitOfWork: UnitOfWork,
+    private readonly instances: Instances,
     private readonly registry: JobRegistry,
     private readonly queue: JobQueue,
   ) {}
@@ -83,9 +85,16 @@ export class DurableReaders implements OnModuleInit, BeforeApplicationShutdown {
     return reader;
   }
 
-  /** Starts reading, beginning with what a crash left. Called once every handler is in place. */
+  /** Starts reading, beginning with what a crash left; each reader in one instance. Called once every handler is in place. */
   async start(): Promise<void> {
-    await Promise.all(this.readers.map((reader) => reader.start()));
+    await Promise.all(
+      this.readers.map((reader) =>
+        this.instances.share(`reader ${reader.name}`, {
+          begin: () => reader.takeOver(),
+          end: () => reader.giveUp(),
+        }),
+      ),
+    );
   }
 
   /** Resolves once every reader is done with everything committed before the call. */

@@ -5,6 +5,7 @@ import { Config } from '../config/config.js';
 import { Housekeeping } from '../database/housekeeping.service.js';
 import { AuditTrail } from '../events/audit-trail.service.js';
 import { EventJournal } from '../events/event-journal.service.js';
+import { JournalReaders } from '../events/journal-readers.service.js';
 import { Reconciliation } from '../events/reconciliation.service.js';
 import { DurableReaders } from './durable-readers.service.js';
 import { JobStore } from './job-store.service.js';
@@ -23,6 +24,7 @@ export class JobReconciliation implements OnModuleInit, OnApplicationBootstrap {
     private readonly reconciliation: Reconciliation,
     private readonly journal: EventJournal,
     private readonly trail: AuditTrail,
+    private readonly journalReaders: JournalReaders,
     private readonly readers: DurableReaders,
     private readonly store: JobStore,
     private readonly housekeeping: Housekeeping,
@@ -46,6 +48,7 @@ export class JobReconciliation implements OnModuleInit, OnApplicationBootstrap {
   /** Moves on where the check begins: jobs that ended before then are being removed. */
   private async forgetBefore(now: number): Promise<void> {
     const days = Math.min(this.config.JOBS_RETENTION_DAYS, this.config.EVENTS_RETENTION_DAYS);
+    await this.journalReaders.refresh();
     const seq = await this.journal.seqBefore(new Date(now - days * DAY_MS).toISOString());
     for (const { reader } of this.readers.withJobs) {
       const complete = Math.min(seq, reader.position);
@@ -55,6 +58,7 @@ export class JobReconciliation implements OnModuleInit, OnApplicationBootstrap {
 
   /** Events that a durable reader is done with, and that left no job. */
   private async countEventsWithoutJobs(): Promise<number> {
+    await this.journalReaders.refresh();
     let count = 0;
     for (const { reader, type } of this.readers.withJobs) {
       const { position: throughSeq, types } = reader;

@@ -1,5 +1,5 @@
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { Injectable, Logger } from '@nestjs/common';
 import { createTransport } from 'nodemailer';
 import PostalMime, { type Email } from 'postal-mime';
@@ -29,7 +29,7 @@ export class LocalMailbox extends MailTransport {
     private readonly publicUrl: PublicUrl,
   ) {
     super();
-    this.folder = join(dirname(config.DATABASE_URL.file), 'mail');
+    this.folder = join(config.dataFolder, 'mail');
   }
 
   async send(mail: OutgoingMail): Promise<void> {

@@ -44,6 +44,7 @@ export class Metrics implements OnModuleInit {
       'Events that a reader of the journal is not done with.',
       'reader',
       async () => {
+        await this.readers.refresh();
         const head = await this.journal.head();
         return Object.fromEntries(this.readers.all.map(({ name, position }) => [name, Math.max(0, head - position)]));
       },

@@ -20,6 +20,8 @@ import { Replays, type ReplayResult } from './replays.service.js';
 const TICK_MS = 100;
 /** Those of a wheel that turns in less than a minute: pings and heartbeats are due within one turn. */
 const SLOTS = 512;
+/** Connections whose sessions are asked for at a time. */
+const RECHECKS_AT_ONCE = 50;
 /** The share of `SHUTDOWN_GRACE_MS` in which clients may take their goodbye. */
 const GOODBYE_SHARE = 0.15;
 
@@ -87,6 +89,13 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap {
         (connection) => (connection.principal?.scopes ? void this.recheck(connection) : connection.end('revoked')),
       );
     });
+    this.authenticator.onSessionsMissed(() => void this.recheckAll());
+  }
+
+  /** Asks of every connection whether its session still goes on. */
+  private async recheckAll(): Promise<void> {
+    const waiting = [...this.connections];
+    while (waiting.length > 0) await Promise.all(waiting.splice(0, RECHECKS_AT_ONCE).map((one) => this.recheck(one)));
   }
 
   onApplicationBootstrap(): void {
@@ -262,7 +271,11 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap {
   ): void {
     this.relay
       .caughtUp()
-      .then(() => {
+      // Who may not stay goes also when the event cannot be read now: its client gets it once it may come back.
+      .catch((error: unknown) =>
+        this.logger.error({ msg: 'connections are closed before their last event', err: error }),
+      )
+      .finally(() => {
         for (const connection of this.connections) {
           if (connection.principal && concerned(connection.principal)) act(connection);
         }

@@ -27,7 +27,13 @@ export class FirstAdmin implements OnApplicationBootstrap {
       // Made an admin, it would keep the password of whoever registered the address.
       throw new AppError('CONFLICT', `ADMIN_EMAIL is the address of an ordinary account: choose another one`);
     }
-    await this.users.create(ADMIN_EMAIL, ADMIN_PASSWORD, 'admin');
+    try {
+      await this.users.create(ADMIN_EMAIL, ADMIN_PASSWORD, 'admin');
+    } catch (error) {
+      // An instance that started at the same time was first.
+      if (await this.users.hasRole('admin')) return;
+      throw error;
+    }
     this.logger.log('made the first admin, of ADMIN_EMAIL');
   }
 }

@@ -8,6 +8,7 @@ import { currentRequestContext } from '../common/request-context.js';
 import { Config } from '../config/config.js';
 import { HotQueries, type HotQuery } from '../database/hot-queries.service.js';
 import { Housekeeping } from '../database/housekeeping.service.js';
+import { Instances } from '../database/instances.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { AuditTrail } from '../events/audit-trail.service.js';
 import { EventBus } from '../events/event-bus.js';
@@ -37,6 +38,7 @@ export class SessionsService implements OnModuleInit {
     private readonly housekeeping: Housekeeping,
     private readonly events: EventBus,
     private readonly trail: AuditTrail,
+    private readonly instances: Instances,
     hot: HotQueries,
   ) {
     this.findOwnerOf = hot.prepare(OWNER_OF_SESSION);
@@ -44,6 +46,7 @@ export class SessionsService implements OnModuleInit {
 
   onModuleInit(): void {
     this.housekeeping.register('sessions', () => this.removeExpired(Date.now()));
+    this.instances.onAnnounced((content) => this.tell(JSON.parse(content) as EndedSessions));
   }
 
   /** Starts a session for an account, from the address and device of the current request. */
@@ -81,7 +84,7 @@ export class SessionsService implements OnModuleInit {
   async end(sessionId: string): Promise<void> {
     await this.unitOfWork.run(async (tx) => {
       await tx.delete(Session, { id: sessionId });
-      this.announceEnded({ sessionId });
+      await this.announceEnded({ sessionId });
     });
   }
 
@@ -89,7 +92,7 @@ export class SessionsService implements OnModuleInit {
   async endAll(userId: string, exceptSessionId?: string): Promise<void> {
     await this.unitOfWork.run(async (tx) => {
       await tx.delete(Session, { userId, ...(exceptSessionId !== undefined && { id: Not(exceptSessionId) }) });
-      this.announceEnded({ userId, exceptSessionId });
+      await this.announceEnded({ userId, exceptSessionId });
     });
   }
 
@@ -135,14 +138,24 @@ export class SessionsService implements OnModuleInit {
     });
   }
 
-  /** Calls `listener` after every commit that ended sessions. */
+  /** Calls `listener` after every commit that ended sessions, in whichever instance. */
   onEnded(listener: (ended: EndedSessions) => void): void {
     this.listeners.add(listener);
   }
 
-  /** Tells, with the commit of the current unit, which sessions, or what stood for one, have ended. */
-  announceEnded(ended: EndedSessions): void {
-    this.unitOfWork.afterCommit(() => this.listeners.forEach((listener) => listener(ended)));
+  /** Calls `listener` when sessions may have ended in another instance without this one having heard of it. */
+  onMissed(listener: () => void): void {
+    this.instances.onMissed(listener);
+  }
+
+  /** Tells, with the commit of the current unit and in every instance, which sessions, or what stood for one, have ended. */
+  async announceEnded(ended: EndedSessions): Promise<void> {
+    this.unitOfWork.afterCommit(() => this.tell(ended));
+    await this.instances.announce(JSON.stringify(ended));
+  }
+
+  private tell(ended: EndedSessions): void {
+    this.listeners.forEach((listener) => listener(ended));
   }
 
   private async removeExpired(now: number): Promise<void> {

@@ -154,6 +154,7 @@ export class WebhookDeliveries implements OnModuleInit {
     if (endpoint.disabledAt !== null) throw conflict('ENDPOINT_DISABLED', 'The endpoint is disabled: enable it first');
     const { afterSeq, complete } =
       after === undefined ? { afterSeq: 0, complete: true } : await this.journal.locate(after, 'after');
+    await this.journal.catchUp();
     const throughSeq = await this.journal.head();
     await this.unitOfWork.run(async () => {
       await this.queue.submit('webhook.replay', { endpointId, afterSeq, throughSeq });

@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Config } from '../../src/config/config.js';
 import { DurableReaders } from '../../src/jobs/durable-readers.service.js';
@@ -149,7 +149,7 @@ describe('mail without a server', () => {
       data: { at: '2026-02-16T12:00:00.000Z', ip: '<b>"203.0.113.9"</b>' },
     });
     await settled(server);
-    const folder = join(dirname(server.app.get(Config).DATABASE_URL.file), 'mail');
+    const folder = join(server.app.get(Config).dataFolder, 'mail');
     const files = await Promise.all((await readdir(folder)).map((file) => readFile(join(folder, file), 'utf8')));
     expect(files.filter((text) => text.includes('Subject: Your password was changed'))).toHaveLength(1);
     const list = await fetch(`${server.url}/dev/mail`, { headers: { Origin: 'https://evil.example' } });
@@ -174,7 +174,7 @@ describe('mail without a server', () => {
     expect((await fetch(`${server.url}/dev/mail`)).status).toBe(404);
     await server.app.get(JobQueue).submit('mail.send', { to: 'reader@example.com', ...NOTICE });
     await settled(server);
-    const folder = join(dirname(server.app.get(Config).DATABASE_URL.file), 'mail');
+    const folder = join(server.app.get(Config).dataFolder, 'mail');
     // This one, and the one that asks the first admin to verify its address.
     expect(await readdir(folder)).toHaveLength(2);
     await server.close();

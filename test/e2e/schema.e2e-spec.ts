@@ -14,7 +14,7 @@ describe('the migrations', () => {
     folder = mkdtempSync(join(tmpdir(), 'herald-schema-'));
     const extensions = await Promise.all([...shipped.values()].map(async (load) => (await load()).default));
     const settings = {
-      file: join(folder, 'db.sqlite'),
+      database: { kind: 'sqlite' as const, file: join(folder, 'db.sqlite') },
       synchronous: 'FULL' as const,
       entities: [...entities, ...extensions.flatMap((one) => one.entities ?? [])],
       migrations: extensions.flatMap((one) => one.migrations ?? []),
@@ -33,8 +33,8 @@ describe('the migrations', () => {
   });
 
   it('are the only thing that makes tables', () => {
-    expect(writerOptions({ file: 'x', synchronous: 'FULL', entities }).synchronize).toBeUndefined();
-    expect(readerOptions({ file: 'x', synchronous: 'FULL', entities }).synchronize).toBeUndefined();
+    expect(writerOptions({ database: { kind: 'sqlite', file: 'x' }, synchronous: 'FULL', entities }).synchronize).toBeUndefined();
+    expect(readerOptions({ database: { kind: 'sqlite', file: 'x' }, synchronous: 'FULL', entities }).synchronize).toBeUndefined();
   });
 
   it('can be taken back, and run again', async () => {

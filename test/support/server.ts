@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import type { Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -10,6 +7,7 @@ import { AuditTrail } from '../../src/events/audit-trail.service.js';
 import { Reconciliation } from '../../src/events/reconciliation.service.js';
 import { Api } from './api.js';
 import { Contract } from './contract.js';
+import { TestDatabase } from './database.js';
 import { logRecord, recordEnvironment, recordStart } from './recorder.js';
 import { SseClient, type SseOptions } from './sse-client.js';
 import { WsClient } from './ws-client.js';
@@ -19,14 +17,14 @@ const LOGS = logRecord() ?? new PassThrough().resume();
 
 export const ADMIN = { email: 'admin@example.com', password: 'Admin-password-1' };
 
-/** A real server on a real port with a real SQLite file, in this process. */
+/** A real server on a real port with a real database, in this process. */
 export class TestServer {
   private readonly clients = new Set<{ close(): void }>();
   /** Set by a test after which jobs are gone that the books still ask for: it moved the clock past their retention. */
   clockWasMoved = false;
 
   private constructor(
-    private readonly folder: string,
+    private readonly database: TestDatabase,
     private readonly environment: Record<string, string>,
     private readonly extras: Type[],
     public app: NestFastifyApplication,
@@ -34,12 +32,12 @@ export class TestServer {
   ) {}
 
   static async start(environment: Record<string, string> = {}, extras: Type[] = []): Promise<TestServer> {
-    const folder = await mkdtemp(join(tmpdir(), 'herald-'));
+    const database = await TestDatabase.create();
     const full = {
       NODE_ENV: 'test',
       HOST: '127.0.0.1',
       PORT: '0',
-      DATABASE_URL: `sqlite:${join(folder, 'herald.sqlite')}`,
+      ...database.environment,
       LOG_LEVEL: 'trace',
       RATE_LIMIT_MAX: '0',
       AUTH_RATE_LIMIT_MAX: '0',
@@ -49,9 +47,9 @@ export class TestServer {
     };
     try {
       const { app, url } = await boot(full, extras);
-      return new TestServer(folder, full, extras, app, url);
+      return new TestServer(database, full, extras, app, url);
     } catch (error) {
-      await rm(folder, { recursive: true, force: true });
+      await database.remove();
       throw error;
     }
   }
@@ -109,7 +107,7 @@ export class TestServer {
       await this.verifyBooks();
     } finally {
       await this.app.close();
-      await rm(this.folder, { recursive: true, force: true });
+      await this.database.remove();
     }
   }
 

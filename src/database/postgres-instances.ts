@@ -1,0 +1,261 @@
+import { randomUUID } from 'node:crypto';
+import { Logger } from '@nestjs/common';
+import type { Client, Notification } from 'pg';
+import { Instances, type Duty, type Signal } from './instances.js';
+import type { UnitOfWork } from './unit-of-work.js';
+
+/** How often the connection is asked whether it lives, leases are renewed, and everybody looks without a signal. */
+const BEAT_MS = 1000;
+/** A connection that has not answered for this long is replaced. */
+const ANSWER_MS = 1500;
+/** How long a duty stays with an instance that says nothing any more. */
+const LEASE_MS = 4000;
+/** The pause before another try to connect. */
+const RETRY_MS = 250;
+
+const CHANNELS = { events: 'herald_events', jobs: 'herald_jobs', announced: 'herald_announced' } as const;
+
+const LISTEN = Object.values(CHANNELS)
+  .map((channel) => `LISTEN ${channel}`)
+  .join('; ');
+
+/** Leases that are free, have run out, or are one's own. By the clock of the server, which all instances share. */
+const RENEW = `
+  INSERT INTO leases (name, owner, until)
+  SELECT name, $2, clock_timestamp() + $3::int * interval '1 ms' FROM unnest($1::text[]) AS name ORDER BY name
+  ON CONFLICT (name) DO UPDATE SET owner = EXCLUDED.owner, until = EXCLUDED.until
+  WHERE leases.owner = EXCLUDED.owner OR leases.until < clock_timestamp()
+  RETURNING name`;
+
+interface SharedDuty extends Duty {
+  isMine: boolean;
+  /** One step after the other: it never begins while it still ends. */
+  step: Promise<unknown>;
+}
+
+/**
+ * Instances that share a PostgreSQL database, over one connection of their own: LISTEN and NOTIFY, and leases in a table.
+ *
+ * The connection is asked each second whether it still answers: one that is half open, which a network can leave behind
+ * without either end noticing, is replaced within three seconds, and what was missed meanwhile is looked for.
+ */
+export class PostgresInstances extends Instances {
+  private readonly logger = new Logger('Instances');
+  private readonly id = randomUUID();
+  private readonly listeners: Record<Signal, Set<() => void>> = { events: new Set(), jobs: new Set() };
+  private readonly announced = new Set<(content: string) => void>();
+  private readonly missed = new Set<() => void>();
+  private readonly duties = new Map<string, SharedDuty>();
+  private readonly unsent = new Set<Signal>();
+  private client: Client | undefined;
+  private sending: Promise<void> | undefined;
+  private beatTimer: NodeJS.Timeout | undefined;
+  private renewedAt = performance.now();
+  private isOver = false;
+
+  private constructor(
+    private readonly open: () => Client,
+    private readonly unitOfWork: UnitOfWork,
+  ) {
+    super();
+  }
+
+  /** Connects. @throws what the server answers. */
+  static async connect(url: string, unitOfWork: UnitOfWork): Promise<PostgresInstances> {
+    // Loaded only where it is used: it is an optional dependency.
+    const { default: pg } = await import('pg');
+    const open = (): Client =>
+      new pg.Client({
+        connectionString: url,
+        application_name: 'herald instance',
+        connectionTimeoutMillis: ANSWER_MS,
+        keepAlive: true,
+      });
+    const instances = new PostgresInstances(open, unitOfWork);
+    await instances.connect();
+    instances.scheduleBeat();
+    return instances;
+  }
+
+  signal(what: Signal): void {
+    this.unsent.add(what);
+    this.sending ??= this.send();
+  }
+
+  onSignal(what: Signal, listener: () => void): void {
+    this.listeners[what].add(listener);
+  }
+
+  async announce(content: string): Promise<void> {
+    const message = JSON.stringify({ from: this.id, content });
+    await this.unitOfWork.run((tx) => tx.query('SELECT pg_notify($1, $2)', [CHANNELS.announced, message]));
+  }
+
+  onAnnounced(listener: (content: string) => void): void {
+    this.announced.add(listener);
+  }
+
+  onMissed(listener: () => void): void {
+    this.missed.add(listener);
+  }
+
+  async share(name: string, duty: Duty): Promise<void> {
+    this.duties.set(name, { ...duty, isMine: false, step: Promise.resolve() });
+    await this.renew([name]);
+    await this.duties.get(name)?.step;
+  }
+
+  async leave(): Promise<void> {
+    if (this.isOver) return;
+    this.isOver = true;
+    clearTimeout(this.beatTimer);
+    await this.sending;
+    const { client } = this;
+    this.client = undefined;
+    if (!client) return;
+    try {
+      await answer(client.query('DELETE FROM leases WHERE owner = $1', [this.id]));
+      await client.end();
+    } catch (error) {
+      // They run out by themselves.
+      this.logger.warn({ msg: 'the leases of this instance were not given back', err: error });
+    }
+  }
+
+  private scheduleBeat(): void {
+    if (this.isOver) return;
+    this.beatTimer = setTimeout(() => void this.beat(), BEAT_MS);
+    this.beatTimer.unref();
+  }
+
+  private async beat(): Promise<void> {
+    try {
+      if (!this.client) await this.connect();
+      await this.renew([...this.duties.keys()]);
+    } catch (error) {
+      if (!this.isOver) this.logger.warn({ msg: 'the connection of this instance was lost: replacing it', err: error });
+      this.drop();
+    }
+    // Whoever cannot say that a duty is its own must think that it is another's.
+    if (performance.now() - this.renewedAt > LEASE_MS - BEAT_MS) this.endAll();
+    for (const set of Object.values(this.listeners)) set.forEach((listener) => listener());
+    this.scheduleBeat();
+  }
+
+  private async connect(): Promise<void> {
+    const client = this.open();
+    // An error without a handler would end the process.
+    client.on('error', (error) => {
+      if (this.client === client && !this.isOver)
+        this.logger.warn({ msg: 'the connection of this instance broke', err: error });
+      this.lose(client);
+    });
+    client.on('end', () => this.lose(client));
+    client.on('notification', (message) => this.hear(client, message));
+    try {
+      await answer(client.connect());
+      await answer(client.query(LISTEN));
+    } catch (error) {
+      client.end().catch(() => undefined);
+      throw error;
+    }
+    if (this.isOver) return void client.end().catch(() => undefined);
+    this.client = client;
+    // From here on everything is heard; what was said before, by whomever, is not.
+    for (const set of Object.values(this.listeners)) set.forEach((listener) => listener());
+    this.missed.forEach((listener) => listener());
+  }
+
+  private lose(client: Client): void {
+    if (this.client !== client) return;
+    this.drop();
+    clearTimeout(this.beatTimer);
+    if (this.isOver) return;
+    this.beatTimer = setTimeout(() => void this.beat(), RETRY_MS);
+    this.beatTimer.unref();
+  }
+
+  /** Lets go of the connection without waiting for an answer that may never come. */
+  private drop(): void {
+    const { client } = this;
+    this.client = undefined;
+    if (!client) return;
+    (client as unknown as { connection: { stream: { destroy: () => void } } }).connection.stream.destroy();
+  }
+
+  private hear(client: Client, { channel, payload = '', processId }: Notification): void {
+    if (channel === CHANNELS.announced) {
+      const { from, content } = JSON.parse(payload) as { from: string; content: string };
+      if (from !== this.id) this.announced.forEach((listener) => listener(content));
+      return;
+    }
+    // Signals go out over this very connection.
+    if (processId === (client as unknown as { processID: number }).processID) return;
+    for (const what of ['events', 'jobs'] as const) {
+      if (channel === CHANNELS[what]) this.listeners[what].forEach((listener) => listener());
+    }
+  }
+
+  private async send(): Promise<void> {
+    try {
+      while (this.unsent.size > 0) {
+        const channels = [...this.unsent].map((what) => CHANNELS[what]);
+        this.unsent.clear();
+        const { client } = this;
+        if (client)
+          await answer(
+            client.query('SELECT pg_notify(channel, $2) FROM unnest($1::text[]) AS channel', [channels, '']),
+          );
+      }
+    } catch (error) {
+      // The others look within a second all the same.
+      this.logger.debug({ msg: 'a signal was not sent', err: error });
+    } finally {
+      this.sending = undefined;
+    }
+  }
+
+  /** Takes the leases that are free, and keeps those that are this instance's. */
+  private async renew(names: readonly string[]): Promise<void> {
+    const { client } = this;
+    if (!client) return;
+    const askedAt = performance.now();
+    const { rows } = await answer(client.query<{ name: string }>(RENEW, [names, this.id, LEASE_MS]));
+    this.renewedAt = askedAt;
+    const mine = new Set(rows.map(({ name }) => name));
+    for (const name of names) {
+      const duty = this.duties.get(name);
+      if (duty) this.turn(name, duty, mine.has(name));
+    }
+  }
+
+  private endAll(): void {
+    for (const [name, duty] of this.duties) this.turn(name, duty, false);
+  }
+
+  private turn(name: string, duty: SharedDuty, isMine: boolean): void {
+    if (duty.isMine === isMine) return;
+    duty.isMine = isMine;
+    this.logger.log({ msg: isMine ? `"${name}" is this instance's now` : `"${name}" is not this instance's any more` });
+    duty.step = duty.step
+      .then(() => (isMine ? duty.begin() : duty.end()))
+      .catch((error: unknown) =>
+        this.logger.error({ msg: `"${name}" could not be taken over or given up`, err: error }),
+      );
+  }
+}
+
+/** Waits for an answer of the server's, but not longer than one may take. */
+async function answer<T>(question: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`The server has not answered within ${ANSWER_MS} ms`)), ANSWER_MS);
+  });
+  try {
+    return await Promise.race([question, late]);
+  } finally {
+    clearTimeout(timer);
+    // Whatever comes of it later concerns nobody any more.
+    question.catch(() => undefined);
+  }
+}
