@@ -2,6 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { DataSource, In, LessThan, MoreThan, type Repository } from 'typeorm';
 import { AppError } from '../common/app-error.js';
+import { topOf } from '../database/journal-top.js';
 import { SecretCipher } from '../database/secret-cipher.service.js';
 import { isPostgres } from '../database/sql.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
@@ -9,7 +10,6 @@ import { chainKeyFrom, verifyChain, type ChainReport } from './audit-chain.js';
 import { createAct, type Act, type ActType } from './audited-acts.js';
 import { EventRow } from './event.entity.js';
 import { EventJournal } from './event-journal.service.js';
-import { topOf } from './journal-top.js';
 
 const VERIFICATION_PAGE = 200;
 

@@ -4,12 +4,12 @@ import { LessThan, LessThanOrEqual, MoreThan, In, type EntityManager, type Repos
 import { AppError } from '../common/app-error.js';
 import { currentRequestContext } from '../common/request-context.js';
 import { Instances } from '../database/instances.js';
+import { topOf } from '../database/journal-top.js';
 import { SecretCipher } from '../database/secret-cipher.service.js';
 import { isPostgres, sqlFor } from '../database/sql.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { chainHash, chainKeyFrom, GENESIS } from './audit-chain.js';
 import { createAct } from './audited-acts.js';
-import { topOf } from './journal-top.js';
 import type { DomainEvent, EventOrigin, JournalEntry } from './domain-event.js';
 import { EventRow } from './event.entity.js';
 import { parseEventId } from './event-id.js';

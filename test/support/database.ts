@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
+import { Client } from 'pg';
 
 /** The variable with the URL of the server that tests of PostgreSQL make their databases on. */
 export const TEST_SERVER = 'HERALD_TEST_SERVER';
@@ -46,7 +46,7 @@ export class TestDatabase {
 }
 
 async function ask(server: string, sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: server });
+  const client = new Client({ connectionString: server });
   await client.connect();
   try {
     await client.query(sql);

@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import { isPostgres } from '../database/sql.js';
+import { isPostgres } from './sql.js';
 
 /**
  * Returns the question for the highest `seq` there ever was, also if its row is gone: what SQLite remembers of the table,
