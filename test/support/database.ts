@@ -40,6 +40,11 @@ export class TestDatabase {
     return new TestDatabase(environment, () => ask(server, `DROP DATABASE ${name} WITH (FORCE)`));
   }
 
+  /** The same database for another server, which does not remove it. */
+  lent(): TestDatabase {
+    return new TestDatabase(this.environment, () => Promise.resolve());
+  }
+
   async remove(): Promise<void> {
     await this.take();
   }

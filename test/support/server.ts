@@ -32,7 +32,19 @@ export class TestServer {
   ) {}
 
   static async start(environment: Record<string, string> = {}, extras: Type[] = []): Promise<TestServer> {
-    const database = await TestDatabase.create();
+    return TestServer.startOn(await TestDatabase.create(), environment, extras);
+  }
+
+  /** Starts another instance on the same database, which must be closed before this one. */
+  async startAnother(environment: Record<string, string> = {}): Promise<TestServer> {
+    return TestServer.startOn(this.database.lent(), { ...this.environment, PORT: '0', ...environment }, this.extras);
+  }
+
+  private static async startOn(
+    database: TestDatabase,
+    environment: Record<string, string>,
+    extras: Type[],
+  ): Promise<TestServer> {
     const full = {
       NODE_ENV: 'test',
       HOST: '127.0.0.1',
