@@ -20,9 +20,11 @@ import { PinoLogger } from './common/logger.js';
 import type { AuthenticatedRequest } from './common/principal.js';
 import { runInRequestContext } from './common/request-context.js';
 import { CONSOLE, MAILBOX, PREFIX, UNLIMITED, UNPREFIXED } from './common/routes.js';
+import { sharedRateLimits } from './common/shared-rate-limits.js';
 import { parseStrictJson } from './common/strict-json.js';
 import { validationPipe } from './common/validation.js';
 import type { Config } from './config/config.js';
+import { RateLimitCounts } from './database/rate-limit-counts.service.js';
 import { EventRelay } from './events/event-relay.service.js';
 import { DurableReaders } from './jobs/durable-readers.service.js';
 import { JobWorker } from './jobs/job-worker.service.js';
@@ -176,9 +178,15 @@ async function addRateLimits(app: NestFastifyApplication, config: Config): Promi
     strict.some((path) => url?.startsWith(path)) ? 'auth' : 'all';
   const maxOf = (request: FastifyRequest) =>
     groupOf(request) === 'auth' ? config.AUTH_RATE_LIMIT_MAX : config.RATE_LIMIT_MAX;
+  const counts = app.get(RateLimitCounts);
   await app.register(rateLimit, {
     timeWindow: config.RATE_LIMIT_WINDOW_MS,
     max: maxOf,
+    ...(config.DATABASE_URL.kind === 'postgres' && {
+      store: sharedRateLimits((key, windowMs) => counts.count(key, windowMs)),
+      // Without the database the request fails by itself, where it needs it.
+      skipOnError: true,
+    }),
     // A client that is gone already has no address.
     keyGenerator: (request) => `${groupOf(request)} ${networkOf(addressOf(request) ?? '')}`,
     allowList: (request) => maxOf(request) === 0 || UNLIMITED.includes(request.routeOptions.url?.slice(1) ?? ''),

@@ -8,6 +8,7 @@ import { Housekeeping } from './housekeeping.service.js';
 import { Instances, OnlyInstance } from './instances.js';
 import { openWriter } from './open-writer.js';
 import { PostgresInstances } from './postgres-instances.js';
+import { RateLimitCounts } from './rate-limit-counts.service.js';
 import { SecretCipher } from './secret-cipher.service.js';
 import { SqliteLock } from './sqlite-lock.js';
 import { UnitOfWork, WRITER } from './unit-of-work.js';
@@ -66,6 +67,7 @@ export class DatabaseModule implements OnApplicationShutdown {
         },
         HotQueries,
         Housekeeping,
+        RateLimitCounts,
         SecretCipher,
       ],
       exports: [WRITER, UnitOfWork, Instances, HotQueries, Housekeeping, SecretCipher],

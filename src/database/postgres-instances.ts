@@ -19,6 +19,8 @@ const LISTEN = Object.values(CHANNELS)
   .map((channel) => `LISTEN ${channel}`)
   .join('; ');
 
+const NOTIFY = `SELECT pg_notify(channel, '') FROM unnest($1::text[]) AS channel`;
+
 /** Leases that are free, have run out, or are one's own. By the clock of the server, which all instances share. */
 const RENEW = `
   INSERT INTO leases (name, owner, until)
@@ -49,6 +51,9 @@ export class PostgresInstances extends Instances {
   private readonly unsent = new Set<Signal>();
   private client: Client | undefined;
   private sending: Promise<void> | undefined;
+  /** The last question to the server: it takes one at a time. */
+  private asked: Promise<unknown> = Promise.resolve();
+  private isBeating = false;
   private beatTimer: NodeJS.Timeout | undefined;
   private renewedAt = performance.now();
   private isOver = false;
@@ -73,7 +78,7 @@ export class PostgresInstances extends Instances {
       });
     const instances = new PostgresInstances(open, unitOfWork);
     await instances.connect();
-    instances.scheduleBeat();
+    instances.scheduleBeat(BEAT_MS);
     return instances;
   }
 
@@ -114,7 +119,7 @@ export class PostgresInstances extends Instances {
     this.client = undefined;
     if (!client) return;
     try {
-      await answer(client.query('DELETE FROM leases WHERE owner = $1', [this.id]));
+      await this.ask(client, 'DELETE FROM leases WHERE owner = $1', [this.id]);
       await client.end();
     } catch (error) {
       // They run out by themselves.
@@ -122,13 +127,16 @@ export class PostgresInstances extends Instances {
     }
   }
 
-  private scheduleBeat(): void {
+  private scheduleBeat(ms: number): void {
+    clearTimeout(this.beatTimer);
     if (this.isOver) return;
-    this.beatTimer = setTimeout(() => void this.beat(), BEAT_MS);
+    this.beatTimer = setTimeout(() => void this.beat(), ms);
     this.beatTimer.unref();
   }
 
   private async beat(): Promise<void> {
+    if (this.isBeating) return;
+    this.isBeating = true;
     try {
       if (!this.client) await this.connect();
       await this.renew([...this.duties.keys()]);
@@ -139,7 +147,8 @@ export class PostgresInstances extends Instances {
     // Whoever cannot say that a duty is its own must think that it is another's.
     if (performance.now() - this.renewedAt > LEASE_MS - BEAT_MS) this.endAll();
     for (const set of Object.values(this.listeners)) set.forEach((listener) => listener());
-    this.scheduleBeat();
+    this.isBeating = false;
+    this.scheduleBeat(this.client ? BEAT_MS : RETRY_MS);
   }
 
   private async connect(): Promise<void> {
@@ -154,7 +163,7 @@ export class PostgresInstances extends Instances {
     client.on('notification', (message) => this.hear(client, message));
     try {
       await answer(client.connect());
-      await answer(client.query(LISTEN));
+      await this.ask(client, LISTEN);
     } catch (error) {
       client.end().catch(() => undefined);
       throw error;
@@ -169,16 +178,15 @@ export class PostgresInstances extends Instances {
   private lose(client: Client): void {
     if (this.client !== client) return;
     this.drop();
-    clearTimeout(this.beatTimer);
-    if (this.isOver) return;
-    this.beatTimer = setTimeout(() => void this.beat(), RETRY_MS);
-    this.beatTimer.unref();
+    this.scheduleBeat(RETRY_MS);
   }
 
   /** Lets go of the connection without waiting for an answer that may never come. */
   private drop(): void {
     const { client } = this;
     this.client = undefined;
+    // Nobody waits for what the old connection still owes.
+    this.asked = Promise.resolve();
     if (!client) return;
     (client as unknown as { connection: { stream: { destroy: () => void } } }).connection.stream.destroy();
   }
@@ -196,16 +204,20 @@ export class PostgresInstances extends Instances {
     }
   }
 
+  /** Asks the server one question after the other; one that is not answered in time is given up, with the connection. */
+  private async ask<T extends object>(client: Client, sql: string, values: readonly unknown[] = []): Promise<T[]> {
+    const answered = this.asked.then(async () => answer(client.query<T>(sql, [...values])));
+    this.asked = answered.catch(() => undefined);
+    return (await answered).rows;
+  }
+
   private async send(): Promise<void> {
     try {
       while (this.unsent.size > 0) {
         const channels = [...this.unsent].map((what) => CHANNELS[what]);
         this.unsent.clear();
         const { client } = this;
-        if (client)
-          await answer(
-            client.query('SELECT pg_notify(channel, $2) FROM unnest($1::text[]) AS channel', [channels, '']),
-          );
+        if (client) await this.ask(client, NOTIFY, [channels]);
       }
     } catch (error) {
       // The others look within a second all the same.
@@ -220,7 +232,7 @@ export class PostgresInstances extends Instances {
     const { client } = this;
     if (!client) return;
     const askedAt = performance.now();
-    const { rows } = await answer(client.query<{ name: string }>(RENEW, [names, this.id, LEASE_MS]));
+    const rows = await this.ask<{ name: string }>(client, RENEW, [names, this.id, LEASE_MS]);
     this.renewedAt = askedAt;
     const mine = new Set(rows.map(({ name }) => name));
     for (const name of names) {

@@ -20,6 +20,8 @@ import { Replays, type ReplayResult } from './replays.service.js';
 const TICK_MS = 100;
 /** Those of a wheel that turns in less than a minute: pings and heartbeats are due within one turn. */
 const SLOTS = 512;
+/** The pause before sessions are asked for again that could not be. */
+const RETRY_MS = 1000;
 /** Connections whose sessions are asked for at a time. */
 const RECHECKS_AT_ONCE = 50;
 /** The share of `SHUTDOWN_GRACE_MS` in which clients may take their goodbye. */
@@ -92,10 +94,26 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap {
     this.authenticator.onSessionsMissed(() => void this.recheckAll());
   }
 
-  /** Asks of every connection whether its session still goes on. */
+  /** Asks of every connection whether its session still goes on; again, until it was answered for all of them. */
   private async recheckAll(): Promise<void> {
     const waiting = [...this.connections];
-    while (waiting.length > 0) await Promise.all(waiting.splice(0, RECHECKS_AT_ONCE).map((one) => this.recheck(one)));
+    try {
+      while (waiting.length > 0) {
+        await Promise.all(waiting.splice(0, RECHECKS_AT_ONCE).map((one) => this.endIfOver(one)));
+      }
+    } catch (error) {
+      this.logger.error({ msg: `sessions were not checked again; trying it in ${RETRY_MS} ms`, err: error });
+      setTimeout(() => void this.recheckAll(), RETRY_MS).unref();
+    }
+  }
+
+  private async endIfOver(connection: RealtimeConnection): Promise<void> {
+    const { principal } = connection;
+    if (!principal || (await this.authenticator.refresh(principal))) return;
+    this.afterDelivery(
+      (current) => current === principal,
+      (one) => one.end('revoked'),
+    );
   }
 
   onApplicationBootstrap(): void {

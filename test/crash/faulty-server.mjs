@@ -19,11 +19,10 @@ function pass(point) {
 }
 
 // Something is committed: an event, a page of deliveries, a claim, an outcome. What was to follow it has not begun.
-const { execute } = UnitOfWork.prototype;
-UnitOfWork.prototype.execute = async function (...args) {
-  const result = await execute.apply(this, args);
+const { tellCommitted } = UnitOfWork.prototype;
+UnitOfWork.prototype.tellCommitted = function (...args) {
   pass('after commit');
-  return result;
+  return tellCommitted.apply(this, args);
 };
 // The job is claimed, and that is committed; its handler has not begun.
 const { start } = JobExecution.prototype;

@@ -33,8 +33,12 @@ describe('the migrations', () => {
   });
 
   it('are the only thing that makes tables', () => {
-    expect(writerOptions({ database: { kind: 'sqlite', file: 'x' }, synchronous: 'FULL', entities }).synchronize).toBeUndefined();
-    expect(readerOptions({ database: { kind: 'sqlite', file: 'x' }, synchronous: 'FULL', entities }).synchronize).toBeUndefined();
+    expect(
+      writerOptions({ database: { kind: 'sqlite', file: 'x' }, synchronous: 'FULL', entities }).synchronize,
+    ).toBeUndefined();
+    expect(
+      readerOptions({ database: { kind: 'sqlite', file: 'x' }, synchronous: 'FULL', entities }).synchronize,
+    ).toBeUndefined();
   });
 
   it('can be taken back, and run again', async () => {

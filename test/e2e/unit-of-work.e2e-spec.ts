@@ -32,7 +32,11 @@ describe('UnitOfWork', () => {
 
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), 'herald-uow-'));
-    const settings = { database: { kind: 'sqlite' as const, file: join(folder, 'db.sqlite') }, synchronous: 'FULL' as const, entities: [Note] };
+    const settings = {
+      database: { kind: 'sqlite' as const, file: join(folder, 'db.sqlite') },
+      synchronous: 'FULL' as const,
+      entities: [Note],
+    };
     writer = await new DataSource({ ...writerOptions(settings), migrations: [] }).initialize();
     await writer.query('CREATE TABLE note (id integer PRIMARY KEY AUTOINCREMENT, text text NOT NULL)');
     reader = await new DataSource(readerOptions(settings)).initialize();

@@ -88,6 +88,11 @@ export class TestServer {
     this.url = url;
   }
 
+  /** The URL of its database. */
+  get databaseUrl(): string {
+    return this.environment['DATABASE_URL'] ?? '';
+  }
+
   get api(): Api {
     return new Api(`${this.url}/api/v1`, Contract.of(this.app));
   }

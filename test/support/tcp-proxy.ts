@@ -17,6 +17,8 @@ interface Pair {
   client: Socket;
   service: Socket;
   conduct: ProxyConduct;
+  /** What the client said first. */
+  greeting: string;
 }
 
 /** A TCP proxy between a client and the service, as good or bad as a test says; later changes are for open connections too. */
@@ -46,9 +48,9 @@ export class TcpProxy {
     return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
-  /** Makes the connections that are open now go dead; new ones are passed on. */
-  silence(): void {
-    for (const pair of this.pairs) pair.conduct = { swallows: true };
+  /** Makes the connections that are open now go dead, or those whose first words hold a text; new ones are passed on. */
+  silence(greeting = ''): void {
+    for (const pair of this.pairsWith(greeting)) pair.conduct = { swallows: true };
   }
 
   /** Does not read from the service for the connections that are open now. */
@@ -61,9 +63,14 @@ export class TcpProxy {
     for (const { service } of this.pairs) service.resume();
   }
 
-  /** Cuts the connections that are open now. */
-  cut(): void {
-    for (const { client, service } of this.pairs) for (const socket of [client, service]) socket.destroy();
+  /** Cuts the connections that are open now, or those whose first words hold a text. */
+  cut(greeting = ''): void {
+    for (const { client, service } of this.pairsWith(greeting))
+      for (const socket of [client, service]) socket.destroy();
+  }
+
+  private pairsWith(greeting: string): Pair[] {
+    return [...this.pairs].filter((pair) => pair.greeting.includes(greeting));
   }
 
   async close(): Promise<void> {
@@ -75,7 +82,8 @@ export class TcpProxy {
   private join(client: Socket): void {
     this.count += 1;
     const service = connect(this.target, '127.0.0.1');
-    const pair: Pair = { client, service, conduct: this.conduct };
+    const pair: Pair = { client, service, conduct: this.conduct, greeting: '' };
+    client.once('data', (chunk: Buffer) => (pair.greeting = chunk.toString('latin1')));
     this.pairs.add(pair);
     const { idleMs = 0 } = this.conduct;
     for (const [from, to] of [
