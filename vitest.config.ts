@@ -21,7 +21,7 @@ export default defineConfig({
           ...shared,
           name: 'sqlite',
           include: ['{src,test}/**/*.spec.ts', 'test/**/*.e2e-spec.ts'],
-          exclude: ['test/postgres/**'],
+          exclude: ['test/{postgres,cluster}/**'],
         },
       },
       {
@@ -29,7 +29,7 @@ export default defineConfig({
           ...shared,
           name: 'postgres',
           env: { HERALD_TEST_ENGINE: 'postgres' },
-          include: [...ON_BOTH, 'test/postgres/**/*.e2e-spec.ts'],
+          include: [...ON_BOTH, 'test/{postgres,cluster}/**/*.e2e-spec.ts'],
           globalSetup: ['test/support/postgres-setup.ts'],
         },
       },
