@@ -8,7 +8,9 @@ import { envSchema } from '../src/config/env.schema.js';
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
 const manifest = JSON.parse(read('package.json')) as { version: string; engines: { node: string } };
 const dockerfile = read('Dockerfile');
-const compose = parse(read('compose.yaml'), { strict: true });
+const single = parse(read('compose.sqlite.yaml'), { strict: true });
+const cluster = parse(read('compose.yaml'), { strict: true, merge: true });
+const INSTANCES = ['herald-1', 'herald-2'];
 const workflow = parse(read('.github/workflows/ci.yml'), { strict: true });
 // oxlint-disable-next-line typescript/no-explicit-any -- manifests of every kind
 const kubernetes: Record<string, any> = Object.fromEntries(
@@ -42,7 +44,7 @@ const EXPOSED = Number(/^EXPOSE (\d+)$/m.exec(dockerfile)?.[1]);
 
 const environments: [string, Record<string, string>][] = [
   ['the image', imageEnvironment],
-  ['compose.yaml', compose.services.herald.environment],
+  ['compose.sqlite.yaml', single.services.herald.environment],
   ['the Deployment and its Secret', { ...podEnvironment, ...secrets }],
 ];
 
@@ -53,7 +55,26 @@ describe('what is deployed', () => {
     expect(config.isProduction).toBe(true);
     expect(config.PORT).toBe(EXPOSED);
     // The one place that can be written to, and that is kept.
-    expect(config.DATABASE_URL).toBe('/data/herald.sqlite');
+    expect(config.DATABASE_URL).toEqual({ kind: 'sqlite', file: '/data/herald.sqlite' });
+  });
+
+  it('compose.yaml: two instances alike, on one database, behind a balancer that asks them whether they are ready', () => {
+    const [first, second] = INSTANCES.map((name) => cluster.services[name]);
+    expect(second).toEqual(first);
+    const { environment } = first;
+    expect(Object.keys(envSchema.shape)).toEqual(expect.arrayContaining(Object.keys(environment)));
+    const url = (environment.DATABASE_URL as string).replace(/\$\{POSTGRES_PASSWORD:\?[^}]*\}/, 'password');
+    const config = loadConfig({ ...environment, DATABASE_URL: url, ...FILLED_IN });
+    expect(config.DATABASE_URL).toEqual({ kind: 'postgres', url: 'postgres://herald:password@postgres:5432/herald' });
+    expect(first).toMatchObject({ read_only: true, depends_on: { postgres: { condition: 'service_healthy' } } });
+    const { postgres, balancer } = cluster.services;
+    expect(postgres.environment).toMatchObject({ POSTGRES_USER: 'herald', POSTGRES_DB: 'herald' });
+    // Whoever the balancer is may say whose a request is, and nobody else.
+    expect(config.TRUST_PROXY).toEqual([cluster.networks.inside.ipam.config[0].subnet]);
+    expect(balancer.depends_on).toEqual(INSTANCES);
+    const caddyfile = read('deploy/balancer/Caddyfile');
+    expect(caddyfile).toContain(`reverse_proxy ${INSTANCES.map((name) => `${name}:${EXPOSED}`).join(' ')} {`);
+    expect(caddyfile).toContain('health_uri /readiness');
   });
 
   it('names in the Secret what must be filled in, and holds nothing that would be accepted as it is', () => {
@@ -69,8 +90,10 @@ describe('what is deployed', () => {
       return SHUTDOWN_DELAY_MS + SHUTDOWN_GRACE_MS;
     };
     expect(pod.terminationGracePeriodSeconds * 1000).toBeGreaterThan(neededMs(podEnvironment));
-    const { environment, stop_grace_period: period } = compose.services.herald;
-    expect(Number(/^(\d+)s$/.exec(period)?.[1]) * 1000).toBeGreaterThan(neededMs(environment));
+    for (const { environment, stop_grace_period: period } of [single.services.herald, cluster.services['herald-1']]) {
+      const { DATABASE_URL: _, ...others } = environment;
+      expect(Number(/^(\d+)s$/.exec(period)?.[1]) * 1000).toBeGreaterThan(neededMs(others));
+    }
   });
 
   it('is asked where it answers', () => {
@@ -89,7 +112,7 @@ describe('what is deployed', () => {
     expect(dockerfile).toMatch(/^USER 1000:1000$/m);
     expect(pod.securityContext).toMatchObject({ runAsNonRoot: true, runAsUser: 1000, fsGroup: 1000 });
     expect(container.securityContext).toMatchObject({ readOnlyRootFilesystem: true, allowPrivilegeEscalation: false });
-    expect(compose.services.herald).toMatchObject({ read_only: true, volumes: ['data:/data'] });
+    expect(single.services.herald).toMatchObject({ read_only: true, volumes: ['data:/data'] });
     expect(container.volumeMounts).toContainEqual({ name: 'data', mountPath: '/data' });
     expect(kubernetes['Deployment'].spec).toMatchObject({ replicas: 1, strategy: { type: 'Recreate' } });
   });
