@@ -83,6 +83,7 @@ class World {
     const relay = Object.defineProperty({} as EventRelay, 'position', { get: () => this.position });
     const authenticator = {
       onSessionsEnded: () => undefined,
+      onSessionsMissed: () => undefined,
       refresh: () => slowly(() => undefined),
     } as unknown as Authenticator;
     const metrics = new RealtimeMetrics();
