@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { LessThanOrEqual } from 'typeorm';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { EventBus } from '../../src/events/event-bus.js';
 import { EventRow } from '../../src/events/event.entity.js';
@@ -171,7 +172,7 @@ describe('the event log', () => {
     await unitOfWork.run(async (tx) => {
       const row = await tx.findOneByOrFail(EventRow, { id: String(registered) });
       const timestamp = new Date(Date.now() - 10 * DAY_MS).toISOString();
-      await tx.query('UPDATE events SET timestamp = ? WHERE seq <= ?', [timestamp, row.seq]);
+      await tx.update(EventRow, { seq: LessThanOrEqual(row.seq) }, { timestamp });
     });
     const aged = `evt-${(Date.now() - 10 * DAY_MS)
       .toString(16)

@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { Client } from 'pg';
 
 /** The variable with the URL of the server that tests of PostgreSQL make their databases on. */
@@ -38,6 +39,18 @@ export class TestDatabase {
       DATA_KEY: randomBytes(32).toString('base64'),
     };
     return new TestDatabase(environment, () => ask(server, `DROP DATABASE ${name} WITH (FORCE)`));
+  }
+
+  /** Runs statements behind the back of every server. */
+  async tamper(sql: string): Promise<void> {
+    const url = this.environment['DATABASE_URL'] ?? '';
+    if (url.startsWith('postgres')) return ask(url, sql);
+    const file = new Database(url.replace('sqlite:', ''));
+    try {
+      file.exec(sql);
+    } finally {
+      file.close();
+    }
   }
 
   /** The same database for another server, which does not remove it. */
