@@ -1,9 +1,26 @@
 import { defineConfig } from 'vitest/config';
 
 /** What holds on both databases: the same files run once more on PostgreSQL. */
-const ON_BOTH = ['auth', 'audit', 'event-log', 'revocation', 'sse', 'users', 'websocket'].map(
-  (name) => `test/e2e/${name}.e2e-spec.ts`,
-);
+const ON_BOTH = [
+  'auth',
+  'users',
+  'admin-users',
+  'api-keys',
+  'mfa',
+  'email-tokens',
+  'identity-abuse',
+  'identity-attacks',
+  'identity-escalation',
+  'fifteen-events',
+  'visibility',
+  'event-log',
+  'audit-chain',
+  'revocation',
+  'websocket',
+  'sse',
+  'connections',
+  'bad-input',
+].map((name) => `test/e2e/${name}.e2e-spec.ts`);
 
 const shared = {
   testTimeout: 20_000,

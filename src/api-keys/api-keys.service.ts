@@ -11,6 +11,7 @@ import { UnitOfWork } from '../database/unit-of-work.js';
 import { EventBus } from '../events/event-bus.js';
 import { ApiKeyLookup } from '../users/api-key-lookup.js';
 import { SessionsService } from '../users/sessions.service.js';
+import { UsersService } from '../users/users.service.js';
 import { ApiKey } from './api-key.entity.js';
 import { isRawKey, newRawKey, SHOWN_LENGTH } from './raw-key.js';
 
@@ -36,6 +37,7 @@ export class ApiKeysService implements OnModuleInit {
     private readonly unitOfWork: UnitOfWork,
     private readonly events: EventBus,
     private readonly sessions: SessionsService,
+    private readonly users: UsersService,
     private readonly lookup: ApiKeyLookup,
     private readonly housekeeping: Housekeeping,
     private readonly config: Config,
@@ -65,6 +67,7 @@ export class ApiKeysService implements OnModuleInit {
       createdAt: now,
     });
     await this.unitOfWork.run(async (tx) => {
+      await this.users.hold(userId);
       const { API_KEYS_MAX_PER_USER: max } = this.config;
       if (max > 0 && (await tx.countBy(ApiKey, { userId })) >= max) {
         const message = `An account has at most ${max} keys: revoke one first`;

@@ -12,6 +12,16 @@ export class AccountLookup {
     return account?.email;
   }
 
+  /**
+   * Lets nobody else change or delete an account before the current unit of work has ended, for what must not outlive it.
+   *
+   * @returns false when there is none.
+   */
+  async hold(userId: string): Promise<boolean> {
+    await this.users.hold(userId);
+    return (await this.users.find({ id: userId })) !== undefined;
+  }
+
   /** Returns the addresses of all admins who are not banned. */
   async adminAddresses(): Promise<string[]> {
     return (await this.users.admins()).map(({ email }) => email);

@@ -55,6 +55,7 @@ export class AuthService {
     const matches = await this.passwords.verify(known?.passwordHash, password);
     const fresh = known && matches ? await this.passwords.rehash(known.passwordHash, password) : undefined;
     const outcome = await this.unitOfWork.run(async (): Promise<LoginAnswer | AppError> => {
+      if (known) await this.users.hold(known.id);
       const now = Date.now();
       const lockedUntil = await this.lockouts.lockedUntil(email, now);
       if (lockedUntil !== undefined) return this.fail(email, 'locked', lockedError(lockedUntil, now));
@@ -86,6 +87,7 @@ export class AuthService {
   async verifyMfa(mfaToken: string, code: string): Promise<TokenPair> {
     const { userId, password } = this.accessTokens.verifyMfa(mfaToken);
     const outcome = await this.unitOfWork.run(async (): Promise<TokenPair | AppError> => {
+      await this.users.hold(userId);
       const now = Date.now();
       const user = await this.users.findByIdWithPassword(userId);
       if (!user?.mfaEnabled || nameOf(user.passwordHash) !== password) {
@@ -120,10 +122,10 @@ export class AuthService {
   /** Ends the caller's session and publishes `logout`. @throws AppError UNAUTHORIZED for another session's token. */
   async logout({ userId, sessionId }: Principal, refreshToken: string): Promise<void> {
     await this.unitOfWork.run(async () => {
-      if (!(await this.refreshTokens.belongsTo(refreshToken, sessionId))) {
+      const belongs = await this.refreshTokens.belongsTo(refreshToken, sessionId);
+      if (!belongs || !(await this.sessions.end(sessionId))) {
         throw new AppError('UNAUTHORIZED', 'The refresh token does not belong to this session');
       }
-      await this.sessions.end(sessionId);
       await this.events.publish('logout', { userId });
     });
   }
@@ -134,7 +136,7 @@ export class AuthService {
       const session = await this.refreshTokens.sessionOf(refreshToken);
       if (!session) return;
       nameActor(session.userId, session.id);
-      await this.sessions.end(session.id);
+      if (!(await this.sessions.end(session.id))) return;
       await this.events.publish('logout', { userId: session.userId });
     });
   }

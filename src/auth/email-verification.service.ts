@@ -40,9 +40,10 @@ export class EmailVerification {
 
   /** Sends a new token; the earlier one stops working. An address that is verified already gets none. */
   private async send(userId: string): Promise<void> {
-    const user = await this.users.find({ id: userId });
-    if (!user || user.emailVerified) return;
     await this.unitOfWork.run(async () => {
+      await this.users.hold(userId);
+      const user = await this.users.find({ id: userId });
+      if (!user || user.emailVerified) return;
       const data = await this.tokens.issue('verify-email', { userId, email: user.email });
       await this.queue.submit('mail.send', { to: user.email, template: 'verify-email', data });
     });

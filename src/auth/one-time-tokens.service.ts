@@ -6,6 +6,7 @@ import { sha256 } from '../common/sha256.js';
 import { Housekeeping } from '../database/housekeeping.service.js';
 import { SecretCipher } from '../database/secret-cipher.service.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
+import { UsersService } from '../users/users.service.js';
 import { OneTimeToken, type TokenPurpose } from './one-time-token.entity.js';
 
 const HOUR_MS = 3_600_000;
@@ -24,6 +25,7 @@ export class OneTimeTokens implements OnModuleInit {
   constructor(
     @InjectRepository(OneTimeToken) private readonly tokens: Repository<OneTimeToken>,
     private readonly unitOfWork: UnitOfWork,
+    private readonly users: UsersService,
     private readonly cipher: SecretCipher,
     private readonly housekeeping: Housekeeping,
   ) {}
@@ -35,7 +37,8 @@ export class OneTimeTokens implements OnModuleInit {
   }
 
   /**
-   * Issues a token with the caller's unit of work; an earlier one of the same purpose stops working.
+   * Issues a token with the caller's unit of work, in which the account is held; an earlier one of the same purpose stops
+   * working.
    *
    * @returns the token sealed for the mail that carries it, so that it stands readable neither in a job nor in an answer.
    */
@@ -56,13 +59,19 @@ export class OneTimeTokens implements OnModuleInit {
     );
   }
 
-  /** Uses a token up with the caller's unit of work; undefined when it is unknown, used or expired. */
+  /**
+   * Uses a token up with the caller's unit of work, in which its account is held from there on; undefined when it is
+   * unknown, used or expired.
+   */
   async consume(purpose: TokenPurpose, token: string): Promise<TokenHolder | undefined> {
     return this.unitOfWork.run(async (tx) => {
       const hash = sha256(token);
       const found = await tx.findOneBy(OneTimeToken, { hash, purpose, expiresAt: MoreThan(Date.now()) });
-      if (found) await tx.delete(OneTimeToken, { hash });
-      return found ?? undefined;
+      if (!found) return undefined;
+      await this.users.hold(found.userId);
+      // Of two that bring it at once, one removes it.
+      const { affected } = await tx.delete(OneTimeToken, { hash });
+      return affected === 1 ? found : undefined;
     });
   }
 }

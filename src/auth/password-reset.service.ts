@@ -48,9 +48,13 @@ export class PasswordReset {
 
   @JobHandler('auth.forgot-password')
   async send({ email }: JobTypes['auth.forgot-password'], job: JobContext): Promise<void> {
-    const user = await this.users.find({ email });
-    if (!user) return;
+    const found = await this.users.find({ email });
+    if (!found) return;
     await this.unitOfWork.run(async () => {
+      await this.users.hold(found.id);
+      // Asked again: the account may be gone by now, or have another address.
+      const user = await this.users.find({ id: found.id, email });
+      if (!user) return;
       const data = await this.tokens.issue('reset-password', { userId: user.id, email });
       await this.queue.submit('mail.send', { to: email, template: 'reset-password', data });
       await job.complete();

@@ -45,18 +45,21 @@ export class RefreshTokensService implements OnModuleInit {
   /** Trades a token for its successor; ends the session when the token had been used before. */
   async rotate(token: string): Promise<Rotation> {
     return this.unitOfWork.run(async (tx) => {
+      await this.unitOfWork.lock(`refresh ${sha256(token)}`);
       const now = Date.now();
       const found = await this.findLive(tx, token, now);
       if (!found) return { outcome: 'unknown' };
       const { hash, sessionId, usedAt } = found;
       if (usedAt !== null && !(await this.isRecentParent(tx, hash, usedAt, now))) {
-        await this.sessions.end(sessionId);
+        // Another token of the family, or its owner, may have ended it in this moment.
+        if (!(await this.sessions.end(sessionId))) return { outcome: 'unknown' };
         const { userId } = found.session;
         await this.trail.record('session.reused', { subject: userId, outcome: 'failure', details: { sessionId } });
         return { outcome: 'reused' };
       }
+      // First of all: whoever ends the session in this moment does so before it, or waits for the new token.
+      if (!(await this.sessions.prolong(found.session))) return { outcome: 'unknown' };
       if (usedAt === null) await tx.update(RefreshToken, { hash }, { usedAt: now });
-      await this.sessions.prolong(found.session);
       return { outcome: 'rotated', token: await this.insert(tx, sessionId, hash), session: found.session };
     });
   }

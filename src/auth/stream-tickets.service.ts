@@ -42,8 +42,10 @@ export class StreamTickets implements OnModuleInit {
     return this.unitOfWork.run(async (tx) => {
       const hash = sha256(ticket);
       const found = await tx.findOneBy(StreamTicket, { hash });
-      if (found) await tx.delete(StreamTicket, { hash });
-      return found && found.expiresAt > Date.now() ? found : undefined;
+      if (!found) return undefined;
+      // Of two that bring it at once, one removes it.
+      const { affected } = await tx.delete(StreamTicket, { hash });
+      return affected === 1 && found.expiresAt > Date.now() ? found : undefined;
     });
   }
 }

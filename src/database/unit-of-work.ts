@@ -10,6 +10,9 @@ import { SqliteGate } from './sqlite-gate.js';
 /** Injection token of the one connection that writes. Nothing but UnitOfWork and the database's own start uses it. */
 export const WRITER = Symbol('writer data source');
 
+/** One after the other, in the order of the names. */
+const LOCK = 'SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest($1::text[]) AS name';
+
 /** One transaction in the making. */
 interface Unit {
   readonly manager: EntityManager;
@@ -110,15 +113,16 @@ export class UnitOfWork {
    * Lets no other unit, in any process, that locks one of the same names go on before this one has ended. For what a unit
    * reads and then decides by: a count, a state, the absence of a row.
    *
+   * Whoever takes several one after the other takes them in the order of the alphabet, and before it writes: two that wait
+   * for each other cost a second, and one of them runs again.
+   *
    * On SQLite, where one unit runs at a time, it has nothing to do.
    */
   async lock(...names: string[]): Promise<void> {
     const { manager } = this.require();
     if (!this.isShared) return;
     // In one order for everybody, so that no two wait for each other.
-    for (const name of names.toSorted()) {
-      await manager.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [name]);
-    }
+    await manager.query(LOCK, [names.toSorted()]);
   }
 
   /**

@@ -320,6 +320,7 @@ export class EventJournal implements OnModuleInit {
    */
   async removeBefore(timestamp: string, throughSeq: number): Promise<number> {
     return this.unitOfWork.run(async (tx) => {
+      await this.unitOfWork.lock('journal retention');
       const [firstKept] = await tx
         .createQueryBuilder(EventRow, 'event')
         .select('MIN(event.seq)', 'seq')

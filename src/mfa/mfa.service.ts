@@ -47,9 +47,10 @@ export class MfaService implements OnModuleInit {
    * @throws AppError CONFLICT when a second factor is on already.
    */
   async setUp(userId: string): Promise<{ secret: string; uri: string; qrCode: string }> {
-    const { email } = await this.users.get(userId);
     const secret = generateSecret();
-    await this.unitOfWork.run(async (tx) => {
+    const { email } = await this.unitOfWork.run(async (tx) => {
+      await this.users.hold(userId);
+      const user = await this.users.get(userId);
       if (await tx.existsBy(TotpFactor, { userId, confirmedAt: Not(IsNull()) })) throw alreadyOn();
       await tx.upsert(
         TotpFactor,
@@ -57,6 +58,7 @@ export class MfaService implements OnModuleInit {
         ['userId'],
       );
       await this.trail.record('mfa.setup_started', { subject: userId });
+      return user;
     });
     const uri = generateURI({ issuer: ISSUER, label: email, secret });
     return { secret, uri, qrCode: await toDataURL(uri) };
@@ -71,6 +73,7 @@ export class MfaService implements OnModuleInit {
   async enable(userId: string, secret: string, code: string): Promise<string[]> {
     const codes = Array.from({ length: RECOVERY_CODES }, newRecoveryCode);
     await this.unitOfWork.run(async (tx) => {
+      await this.users.hold(userId);
       const factor = await tx.findOneBy(TotpFactor, { userId });
       if (factor && factor.confirmedAt !== null) throw alreadyOn();
       if (!factor || this.cipher.decrypt(factor.secret, userId) !== secret) throw wrongCode();

@@ -7,7 +7,7 @@ import { UnitOfWork } from '../database/unit-of-work.js';
 import { EventBus } from '../events/event-bus.js';
 import { SessionsService } from './sessions.service.js';
 import { User } from './user.entity.js';
-import { noSuchAccount, UsersService } from './users.service.js';
+import { UsersService } from './users.service.js';
 
 /** Which accounts to list. */
 export interface UserQuery {
@@ -76,18 +76,18 @@ export class AccountAdministration {
   /** Lifts a ban and publishes `user.updated`. @throws AppError NOT_FOUND */
   async unban(id: string): Promise<User> {
     return this.unitOfWork.run(async (tx) => {
-      const user = await this.findIn(tx, id);
+      const user = await this.take(id);
       if (user.bannedAt === null) return user;
       await tx.update(User, { id }, { bannedAt: null, banReason: null, updatedAt: Date.now() });
       await this.events.publish('user.updated', { userId: id, fields: ['status'] }, { banned: false });
-      return this.findIn(tx, id);
+      return this.accounts.get(id);
     });
   }
 
   /** Deletes an account by an admin's hand. @throws AppError as {@link setRole} */
   async deleteOther(id: string, actorId: string): Promise<void> {
     await this.unitOfWork.run(async (tx) => {
-      await this.refuseSelfAndLastAdmin(tx, await this.findIn(tx, id), actorId);
+      await this.refuseSelfAndLastAdmin(tx, await this.take(id), actorId);
       await this.accounts.delete(id);
     });
   }
@@ -104,18 +104,17 @@ export class AccountAdministration {
     change: (tx: EntityManager, user: User) => Promise<Record<string, unknown> | undefined>,
   ): Promise<User> {
     return this.unitOfWork.run(async (tx) => {
-      const user = await this.findIn(tx, id);
+      const user = await this.take(id);
       await this.refuseSelfAndLastAdmin(tx, user, actorId);
       const details = await change(tx, user);
       if (details) await this.events.publish('user.updated', { userId: id, fields: [field] }, details);
-      return this.findIn(tx, id);
+      return this.accounts.get(id);
     });
   }
 
-  private async findIn(tx: EntityManager, id: string): Promise<User> {
-    const user = await tx.findOneBy(User, { id });
-    if (!user) throw noSuchAccount();
-    return user;
+  private async take(id: string): Promise<User> {
+    await this.accounts.hold(id);
+    return this.accounts.get(id);
   }
 
   private async refuseSelfAndLastAdmin(tx: EntityManager, user: User, actorId: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { AppError } from '../common/app-error.js';
 import { Config } from '../config/config.js';
+import { UnitOfWork } from '../database/unit-of-work.js';
 import { UsersService } from './users.service.js';
 
 /** Makes the first admin from `ADMIN_EMAIL` and `ADMIN_PASSWORD` at start, while no admin exists. */
@@ -11,6 +12,7 @@ export class FirstAdmin implements OnApplicationBootstrap {
   constructor(
     private readonly config: Config,
     private readonly users: UsersService,
+    private readonly unitOfWork: UnitOfWork,
   ) {}
 
   /** @throws AppError when the password breaks the policy or the address is an ordinary account's: the start stops. */
@@ -27,13 +29,13 @@ export class FirstAdmin implements OnApplicationBootstrap {
       // Made an admin, it would keep the password of whoever registered the address.
       throw new AppError('CONFLICT', `ADMIN_EMAIL is the address of an ordinary account: choose another one`);
     }
-    try {
-      await this.users.create(ADMIN_EMAIL, ADMIN_PASSWORD, 'admin');
-    } catch (error) {
+    const passwordHash = await this.users.hashNew(ADMIN_PASSWORD, ADMIN_EMAIL);
+    await this.unitOfWork.run(async () => {
+      await this.unitOfWork.lock('admins');
       // An instance that started at the same time was first.
       if (await this.users.hasRole('admin')) return;
-      throw error;
-    }
-    this.logger.log('made the first admin, of ADMIN_EMAIL');
+      await this.users.insert(ADMIN_EMAIL, passwordHash, 'admin');
+      this.unitOfWork.afterCommit(() => this.logger.log('made the first admin, of ADMIN_EMAIL'));
+    });
   }
 }

@@ -47,7 +47,10 @@ export class LockoutService implements OnModuleInit {
     );
   }
 
-  /** Returns when the lock on an address or an account's proofs ends, in epoch milliseconds; undefined without one. */
+  /**
+   * Returns when the lock on an address or an account's proofs ends, in epoch milliseconds; undefined without one. It holds
+   * until the end of the caller's unit of work, in which the account, if there is one, is held before.
+   */
   async lockedUntil(subject: string, now: number): Promise<number | undefined> {
     if (this.config.LOCKOUT_MAX_ATTEMPTS === 0) return undefined;
     const lockout = await this.find(subject);
@@ -120,7 +123,11 @@ export class LockoutService implements OnModuleInit {
   }
 
   private async find(subject: string): Promise<Lockout | null> {
-    return this.unitOfWork.run((tx) => tx.findOneBy(Lockout, { subject }));
+    return this.unitOfWork.run(async (tx) => {
+      // Inside a unit that goes on to count: of two failures at once, the second counts what the first has made of it.
+      await this.unitOfWork.lock(`lockout ${subject}`);
+      return tx.findOneBy(Lockout, { subject });
+    });
   }
 }
 

@@ -3,6 +3,7 @@ import { AppError } from '../common/app-error.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { AuditTrail } from '../events/audit-trail.service.js';
 import { lockedError, LockoutService } from './lockout.service.js';
+import { accountLock } from './user.entity.js';
 
 /**
  * Asks a logged-in caller for a secret again, before what a stolen session must not do.
@@ -25,6 +26,7 @@ export class Reauthentication {
    */
   async confirm({ id }: { id: string }, check: () => Promise<boolean>, message: string): Promise<void> {
     const refusal = await this.unitOfWork.run(async (): Promise<AppError | undefined> => {
+      await this.unitOfWork.lock(accountLock(id));
       const now = Date.now();
       const lockedUntil = await this.lockouts.lockedUntil(id, now);
       if (lockedUntil !== undefined) return lockedError(lockedUntil, now);

@@ -58,11 +58,17 @@ export class SessionsService implements OnModuleInit {
     return this.unitOfWork.run((tx) => tx.save(tx.create(Session, { ...session, expiresAt })));
   }
 
-  /** Prolongs a session whose refresh token was just used, but not past `SESSION_MAX_LIFETIME`. */
-  async prolong(session: Session): Promise<void> {
+  /**
+   * Prolongs a session whose refresh token is used, but not past `SESSION_MAX_LIFETIME`. It does not end before the current
+   * unit of work has.
+   *
+   * @returns false when it has ended.
+   */
+  async prolong(session: Session): Promise<boolean> {
     const now = Date.now();
     const times = { lastUsedAt: now, expiresAt: this.endOf(session, now) };
-    await this.unitOfWork.run((tx) => tx.update(Session, { id: session.id }, times));
+    const { affected } = await this.unitOfWork.run((tx) => tx.update(Session, { id: session.id }, times));
+    return affected === 1;
   }
 
   /** Returns the end of a session that is refreshed to the last, in epoch ms. */
@@ -80,11 +86,13 @@ export class SessionsService implements OnModuleInit {
     return row && { ...row, sessionId };
   }
 
-  /** Ends one session. Its access tokens stop working with the commit. */
-  async end(sessionId: string): Promise<void> {
-    await this.unitOfWork.run(async (tx) => {
-      await tx.delete(Session, { id: sessionId });
+  /** Ends one session. Its access tokens stop working with the commit. @returns false when it had ended before. */
+  async end(sessionId: string): Promise<boolean> {
+    return this.unitOfWork.run(async (tx) => {
+      const { affected } = await tx.delete(Session, { id: sessionId });
+      if (!affected) return false;
       await this.announceEnded({ sessionId });
+      return true;
     });
   }
 
@@ -109,10 +117,9 @@ export class SessionsService implements OnModuleInit {
   /** Ends a session by its owner's hand and publishes `logout`. @throws AppError NOT_FOUND, for another's session too */
   async endOwn(userId: string, sessionId: string): Promise<void> {
     await this.unitOfWork.run(async (tx) => {
-      if (!(await tx.existsBy(Session, { id: sessionId, userId }))) {
-        throw noSuchSession();
-      }
-      await this.end(sessionId);
+      const { affected } = await tx.delete(Session, { id: sessionId, userId });
+      if (!affected) throw noSuchSession();
+      await this.announceEnded({ sessionId });
       await this.events.publish('logout', { userId });
     });
   }
@@ -120,9 +127,10 @@ export class SessionsService implements OnModuleInit {
   /** Ends every session of an account but one by its owner's hand, and publishes a `logout` for each. */
   async endOthers(userId: string, sessionId: string): Promise<void> {
     await this.unitOfWork.run(async (tx) => {
-      const others = await tx.countBy(Session, { userId, id: Not(sessionId), expiresAt: MoreThan(Date.now()) });
+      const live = { userId, id: Not(sessionId), expiresAt: MoreThan(Date.now()) };
+      const { affected } = await tx.delete(Session, live);
       await this.endAll(userId, sessionId);
-      for (let n = 0; n < others; n += 1) await this.events.publish('logout', { userId });
+      for (let n = 0; n < (affected ?? 0); n += 1) await this.events.publish('logout', { userId });
     });
   }
 
@@ -130,11 +138,13 @@ export class SessionsService implements OnModuleInit {
   async endByAdmin(userId: string, sessionId?: string): Promise<void> {
     await this.unitOfWork.run(async (tx) => {
       const sessions = await tx.findBy(Session, { userId, ...(sessionId !== undefined && { id: sessionId }) });
-      if (sessionId !== undefined && sessions.length === 0) throw noSuchSession();
+      let ended = 0;
       for (const { id } of sessions) {
-        await this.end(id);
+        if (!(await this.end(id))) continue;
+        ended += 1;
         await this.trail.record('session.ended', { subject: userId, details: { sessionId: id } });
       }
+      if (sessionId !== undefined && ended === 0) throw noSuchSession();
     });
   }
 

@@ -40,3 +40,8 @@ export class User {
   @Column(bigint)
   updatedAt: number;
 }
+
+/** The name under which a unit of work locks an account: see UsersService.hold. */
+export function accountLock(id: string): string {
+  return `account ${id}`;
+}

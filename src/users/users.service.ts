@@ -6,6 +6,7 @@ import { AppError } from '../common/app-error.js';
 import type { Role } from '../common/principal.js';
 import { currentRequestContext } from '../common/request-context.js';
 import { HotQueries, type HotQuery } from '../database/hot-queries.service.js';
+import { isUniqueViolation } from '../database/sql.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { EventBus } from '../events/event-bus.js';
 import { JobQueue } from '../jobs/job-queue.service.js';
@@ -15,7 +16,7 @@ import type { Profile } from './profile.schema.js';
 import { Reauthentication } from './reauthentication.service.js';
 import { Session } from './session.entity.js';
 import { SessionsService } from './sessions.service.js';
-import { User } from './user.entity.js';
+import { accountLock, User } from './user.entity.js';
 
 /** What an owner may change of an account. */
 export interface ProfileChanges {
@@ -75,13 +76,20 @@ export class UsersService {
   /** Inserts an account whose password is hashed already, and publishes `user.registered`. @throws AppError CONFLICT */
   async insert(email: string, passwordHash: string, role: Role = 'user'): Promise<User> {
     return this.unitOfWork.run(async (tx) => {
-      await this.refuseTaken(tx, email);
       const now = Date.now();
       const user = tx.create(User, { id: randomUUID(), email, passwordHash, role, createdAt: now, updatedAt: now });
-      await tx.insert(User, user);
+      await tx.insert(User, user).catch(refuseTaken);
       await this.events.publish('user.registered', { userId: user.id }, { role });
       return user;
     });
+  }
+
+  /**
+   * Lets nobody else change or delete an account, or log in to it, before the current unit of work has ended: what is read
+   * of it from here on holds until then.
+   */
+  async hold(id: string): Promise<void> {
+    await this.unitOfWork.lock(accountLock(id));
   }
 
   /** Returns an account. @throws AppError NOT_FOUND */
@@ -98,7 +106,7 @@ export class UsersService {
     return { ...row, emailVerified: Boolean(row.emailVerified), mfaEnabled: Boolean(row.mfaEnabled) };
   }
 
-  /** Returns the account of an id or an address, or undefined. */
+  /** Returns the account of an id, an address or both, or undefined. */
   async find(who: { id: string } | { email: string }): Promise<User | undefined> {
     return (await this.users.findOneBy(who)) ?? undefined;
   }
@@ -130,6 +138,7 @@ export class UsersService {
     const hashes =
       password === undefined ? undefined : await this.hashReplacement(id, password, email, currentPassword);
     await this.unitOfWork.run(async (tx) => {
+      await this.hold(id);
       // Asked again here: another request may have ended this session while the hash was made.
       const session = await tx.findOne(Session, { where: { id: sessionId, userId: id }, relations: { user: true } });
       if (!session) throw new AppError('UNAUTHORIZED', 'Authentication required');
@@ -148,8 +157,7 @@ export class UsersService {
         await this.events.publish('password.changed', { userId: id });
       }
       if (email !== undefined && email !== user.email) {
-        await this.refuseTaken(tx, email);
-        await tx.update(User, { id }, { email, emailVerified: false, updatedAt });
+        await tx.update(User, { id }, { email, emailVerified: false, updatedAt }).catch(refuseTaken);
         const { id: eventId } = await this.events.publish('user.updated', { userId: id, fields: ['email'] });
         // The new address gets its verification; the old one is told, in case this was somebody else.
         const data = { at: new Date(updatedAt).toISOString(), ip: currentRequestContext()?.ip ?? null };
@@ -198,6 +206,7 @@ export class UsersService {
   /** Sets a password without asking for the old one, ends every session and publishes `password.reset`. */
   async resetPassword(id: string, passwordHash: string): Promise<void> {
     await this.unitOfWork.run(async (tx) => {
+      await this.hold(id);
       const before = await tx.findOneOrFail(User, { where: { id }, select: { id: true, passwordHash: true } });
       await this.newPasswords.remember(tx, id, before.passwordHash);
       await tx.update(User, { id }, { passwordHash, updatedAt: Date.now() });
@@ -213,18 +222,23 @@ export class UsersService {
    */
   async delete(id: string): Promise<void> {
     await this.unitOfWork.run(async (tx) => {
-      const user = await tx.findOneBy(User, { id });
-      if (!user) throw noSuchAccount();
-      await this.refuseLastAdmin(tx, user);
+      await this.hold(id);
+      await this.refuseLastAdmin(tx, await this.get(id));
       await this.sessions.endAll(id);
       await tx.delete(User, { id });
       await this.events.publish('user.deleted', { userId: id });
     });
   }
 
-  /** With the caller's unit of work. @throws AppError CONFLICT when an account is the last admin who can do anything. */
+  /**
+   * With the caller's unit of work, in which the account is held.
+   *
+   * @throws AppError CONFLICT when it is the last admin who can do anything.
+   */
   async refuseLastAdmin(tx: EntityManager, { role, bannedAt }: User): Promise<void> {
     if (role !== 'admin' || bannedAt !== null) return;
+    // Of two admins who go at once, each would see the other stay.
+    await this.unitOfWork.lock('admins');
     if ((await tx.countBy(User, { role: 'admin', bannedAt: IsNull() })) > 1) return;
     const message = 'This is the last admin: make another one first';
     throw new AppError('CONFLICT', message, [{ code: 'ADMIN_LAST', message }]);
@@ -249,17 +263,15 @@ export class UsersService {
   private withPassword() {
     return this.users.createQueryBuilder('user').addSelect('user.passwordHash');
   }
-
-  private async refuseTaken(tx: EntityManager, email: string): Promise<void> {
-    if (await tx.existsBy(User, { email })) {
-      throw new AppError('CONFLICT', 'The email address is taken', [
-        { field: 'email', code: 'EMAIL_TAKEN', message: 'The email address is taken' },
-      ]);
-    }
-  }
 }
 
-/** What is answered for an id that no account has. */
-export function noSuchAccount(): AppError {
+/** Of several that ask for an address at once, the database lets one have it. */
+function refuseTaken(error: unknown): never {
+  if (!isUniqueViolation(error)) throw error;
+  const message = 'The email address is taken';
+  throw new AppError('CONFLICT', message, [{ field: 'email', code: 'EMAIL_TAKEN', message }]);
+}
+
+function noSuchAccount(): AppError {
   return new AppError('NOT_FOUND', 'There is no such account');
 }

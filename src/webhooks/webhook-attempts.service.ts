@@ -46,6 +46,7 @@ const RECORDING_PAUSE_MS = 5;
 /** An attempt whose outcome waits to be written. */
 interface Recorded {
   deliveryId: string;
+  endpointId: string;
   number: number;
   /** Where it went; undefined for an attempt that was not made. */
   url?: string;
@@ -101,16 +102,19 @@ export class WebhookAttempts implements OnApplicationBootstrap, OnApplicationShu
     });
     // Given up by a shutdown: the next process makes this attempt.
     signal.throwIfAborted();
-    await this.recorder.add({ deliveryId, number: attempt, url: endpoint.url, result });
+    await this.recorder.add({ deliveryId, endpointId: endpoint.id, number: attempt, url: endpoint.url, result });
   }
 
   /** An attempt that could not even be made, or was discarded: the delivery goes on without it, or ends. */
   @OnDeadJob('webhook.attempt')
   async onDead({ deliveryId, attempt }: JobTypes['webhook.attempt'], reason: string): Promise<void> {
+    const delivery = await this.deliveries.findOneBy({ id: deliveryId });
+    if (!delivery) return;
+    const { endpointId } = delivery;
     const times = { at: Date.now(), durationMs: 0 };
     const result = { ...times, outcome: 'failed' as const, status: null, response: null, retryAfterMs: null };
     await this.unitOfWork.run((tx) =>
-      this.write(tx, [{ deliveryId, number: attempt, result: { ...result, error: reason } }]),
+      this.write(tx, [{ deliveryId, endpointId, number: attempt, result: { ...result, error: reason } }]),
     );
   }
 
@@ -140,6 +144,7 @@ export class WebhookAttempts implements OnApplicationBootstrap, OnApplicationShu
 
   /** Writes outcomes, where the attempt is still the delivery's next one. */
   private async write(tx: EntityManager, batch: readonly Recorded[]): Promise<void> {
+    await this.endpoints.hold(batch.map(({ endpointId }) => endpointId));
     const now = Date.now();
     const ids = [...new Set(batch.map(({ deliveryId }) => deliveryId))];
     const deliveries = new Map((await tx.findBy(WebhookDelivery, { id: In(ids) })).map((row) => [row.id, row]));

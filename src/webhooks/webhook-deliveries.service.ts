@@ -124,7 +124,9 @@ export class WebhookDeliveries implements OnModuleInit {
    * @throws AppError NOT_FOUND; CONFLICT while it is still on its way, or its endpoint is disabled.
    */
   async redeliver(id: string): Promise<WebhookDelivery> {
+    const { delivery: found } = await this.get(id);
     return this.unitOfWork.run(async (tx) => {
+      await this.endpoints.hold([found.endpointId]);
       const delivery = await tx.findOne(WebhookDelivery, { where: { id }, relations: { endpoint: true } });
       if (!delivery) throw noSuchDelivery();
       if (delivery.status === 'pending') throw conflict('DELIVERY_PENDING', 'The delivery is still on its way');
@@ -214,8 +216,9 @@ export class WebhookDeliveries implements OnModuleInit {
   }
 
   private async send(tx: EntityManager, deliveries: WebhookDelivery[], now: number): Promise<void> {
-    // An endpoint may have been deleted or disabled since it was read; a test goes to a disabled one too.
     const ids = [...new Set(deliveries.map(({ endpointId }) => endpointId))];
+    await this.endpoints.hold(ids);
+    // An endpoint may have been deleted or disabled since it was read; a test goes to a disabled one too.
     const endpoints = await tx.find(WebhookEndpoint, {
       where: { id: In(ids) },
       select: { id: true, disabledAt: true },
@@ -247,14 +250,16 @@ export class WebhookDeliveries implements OnModuleInit {
   private async removeOld(now: number): Promise<void> {
     const before = now - this.config.EVENTS_RETENTION_DAYS * DAY_MS;
     for (let removed = REMOVAL_BATCH; removed === REMOVAL_BATCH;) {
+      const ended = { status: Not<DeliveryStatus>('pending'), finishedAt: LessThan(before) };
       const old = await this.deliveries.find({
         select: { id: true },
-        where: { id: LessThan(lowestIdAt(before)), status: Not('pending'), finishedAt: LessThan(before) },
+        where: { id: LessThan(lowestIdAt(before)), ...ended },
         take: REMOVAL_BATCH,
       });
       removed = old.length;
-      if (removed > 0)
-        await this.unitOfWork.run((tx) => tx.delete(WebhookDelivery, { id: In(old.map(({ id }) => id)) }));
+      const ids = In(old.map(({ id }) => id));
+      // Unless one is sent again in this moment.
+      if (removed > 0) await this.unitOfWork.run((tx) => tx.delete(WebhookDelivery, { id: ids, ...ended }));
     }
   }
 }

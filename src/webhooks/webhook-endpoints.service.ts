@@ -115,6 +115,14 @@ export class WebhookEndpoints {
     return { total: await this.endpoints.count(), endpoints };
   }
 
+  /**
+   * Lets nobody else change endpoints, their health or their deliveries before the current unit of work has ended: what is
+   * read of them from here on holds until then.
+   */
+  async hold(ids: Iterable<string>): Promise<void> {
+    await this.unitOfWork.lock(...Array.from(new Set(ids), (id) => `endpoint ${id}`));
+  }
+
   /** Returns every endpoint that events are sent to. */
   async enabled(): Promise<WebhookEndpoint[]> {
     return this.endpoints.findBy({ disabledAt: IsNull() });
@@ -136,6 +144,7 @@ export class WebhookEndpoints {
       ...(description !== undefined && { description }),
     };
     await this.unitOfWork.run(async (tx) => {
+      await this.hold([id]);
       const { affected } = await tx.update(WebhookEndpoint, { id }, { ...changes, updatedAt: Date.now() });
       if (!affected) throw noSuchEndpoint();
       const changed = Object.keys(given).filter((name) => given[name as keyof EndpointChanges] !== undefined);
@@ -148,7 +157,7 @@ export class WebhookEndpoints {
     return this.get(id);
   }
 
-  /** Stops sending to an endpoint: what is on its way is dead, and can be redelivered. */
+  /** Stops sending to an endpoint that the caller holds: what is on its way is dead, and can be redelivered. */
   async disable(tx: EntityManager, id: string, reason: string): Promise<void> {
     const now = Date.now();
     const change = { disabledAt: now, disabledReason: reason, updatedAt: now };
@@ -167,6 +176,7 @@ export class WebhookEndpoints {
   /** Removes an endpoint with its deliveries. @throws AppError NOT_FOUND */
   async delete(id: string): Promise<void> {
     await this.unitOfWork.run(async (tx) => {
+      await this.hold([id]);
       const { affected } = await tx.delete(WebhookEndpoint, { id });
       if (!affected) throw noSuchEndpoint();
       await this.queue.discardGroup('webhook.attempt', id);
@@ -187,6 +197,7 @@ export class WebhookEndpoints {
     const now = Date.now();
     const previousSecretUntil = now + overlapHours * HOUR_MS;
     await this.unitOfWork.run(async (tx) => {
+      await this.hold([id]);
       const endpoint = await tx.findOneBy(WebhookEndpoint, { id });
       if (!endpoint) throw noSuchEndpoint();
       if (overlapHours > 0 && (endpoint.previousSecretUntil ?? 0) > now) {

@@ -51,6 +51,8 @@ export class SecurityAlerts implements OnModuleInit {
     const { ip } = event.origin;
     const at = Date.parse(event.timestamp);
     await this.unitOfWork.run(async (tx) => {
+      // Of failures that are noted side by side, none would see as many as there are.
+      await this.unitOfWork.lock('security alerts');
       await tx.insert(FailedLogin, { eventId: event.id, email, ip, at });
       // Of an address that nobody has: anybody could make up as many as they like, each with an alert of its own.
       const isSomebodys = (await this.accounts.addressOf({ email })) !== undefined;
@@ -64,6 +66,7 @@ export class SecurityAlerts implements OnModuleInit {
   @DurableReader({ name: 'security-alerts-locks', events: ['account.locked'] })
   async onLocked({ payload: { email }, timestamp }: DomainEvent<'account.locked'>, job: JobContext): Promise<void> {
     await this.unitOfWork.run(async (tx) => {
+      await this.unitOfWork.lock('security alerts');
       if ((await this.accounts.adminAddresses()).includes(email)) {
         await this.raise(tx, { kind: 'admin_locked', email, ip: null, failures: null }, Date.parse(timestamp));
       }

@@ -40,8 +40,7 @@ export class Notes {
     const note = { id: timeOrderedId(), ownerId, text, createdAt: now, updatedAt: now };
     await this.unitOfWork.run(async (tx) => {
       // Asked inside the unit: a request that its account's deletion has overtaken would leave a note for ever.
-      const address = await this.accounts.addressOf({ userId: ownerId });
-      if (address === undefined) throw new AppError('UNAUTHORIZED', 'Authentication required');
+      if (!(await this.accounts.hold(ownerId))) throw new AppError('UNAUTHORIZED', 'Authentication required');
       await tx.insert(Note, note);
       await this.events.publish('note.created', { noteId: note.id, userId: ownerId });
     });
