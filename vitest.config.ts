@@ -20,6 +20,7 @@ const ON_BOTH = [
   'sse',
   'connections',
   'bad-input',
+  'unit-of-work',
 ].map((name) => `test/e2e/${name}.e2e-spec.ts`);
 
 const shared = {

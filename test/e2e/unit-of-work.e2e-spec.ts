@@ -1,71 +1,21 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
-import { DataSource, EntitySchema } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { readerOptions, writerOptions } from '../../src/database/data-source-options.js';
-import { UnitOfWork, UnitOfWorkOverError } from '../../src/database/unit-of-work.js';
-
-interface Note {
-  id: number;
-  text: string;
-}
-const Note = new EntitySchema<Note>({
-  name: 'note',
-  columns: { id: { type: 'integer', primary: true, generated: true }, text: { type: 'text' } },
-});
-
-/** A promise and the function that settles it: what a test holds a unit open with. */
-function gate(): { opened: Promise<void>; open: () => void } {
-  let open = (): void => undefined;
-  const opened = new Promise<void>((resolve) => (open = resolve));
-  return { opened, open };
-}
+import { UnitOfWorkOverError, type UnitOfWork } from '../../src/database/unit-of-work.js';
+import type { DataSource } from 'typeorm';
+import { gate, Note, NotesDatabase } from '../support/notes-database.js';
 
 describe('UnitOfWork', () => {
-  let folder: string;
+  let notes: NotesDatabase;
   let writer: DataSource;
   let reader: DataSource;
   let unitOfWork: UnitOfWork;
-
   beforeEach(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'herald-uow-'));
-    const settings = {
-      database: { kind: 'sqlite' as const, file: join(folder, 'db.sqlite') },
-      synchronous: 'FULL' as const,
-      entities: [Note],
-    };
-    writer = await new DataSource({ ...writerOptions(settings), migrations: [] }).initialize();
-    await writer.query('CREATE TABLE note (id integer PRIMARY KEY AUTOINCREMENT, text text NOT NULL)');
-    reader = await new DataSource(readerOptions(settings)).initialize();
-    unitOfWork = new UnitOfWork(writer);
-    unitOfWork.lendTo(reader);
+    notes = await NotesDatabase.create();
+    ({ writer, reader, unitOfWork } = notes);
   });
-
-  afterEach(async () => {
-    await reader.destroy();
-    await writer.destroy();
-    rmSync(folder, { recursive: true });
-  });
-
-  const texts = async () => (await reader.getRepository(Note).find({ order: { id: 'ASC' } })).map(({ text }) => text);
-  const add = (text: string) => unitOfWork.run((tx) => tx.insert(Note, { text }));
-
-  // What the gate is for. It states the fault of the plain driver, so that the day TypeORM mends it is noticed.
-  it('(the plain driver loses an acknowledged write in a foreign rollback)', async () => {
-    const held = gate();
-    const foreign = writer.transaction(async (tx) => {
-      await tx.insert(Note, { text: 'foreign' });
-      await held.opened;
-      throw new Error('foreign failure');
-    });
-    await writer.getRepository(Note).save({ text: 'acknowledged' });
-    held.open();
-    await expect(foreign).rejects.toThrow('foreign failure');
-    expect(await texts()).toEqual([]);
-  });
+  afterEach(() => notes.close());
+  const texts = () => notes.texts();
+  const add = (text: string) => notes.add(text);
 
   it('keeps an acknowledged write through a foreign rollback', async () => {
     const held = gate();
@@ -81,7 +31,7 @@ describe('UnitOfWork', () => {
     expect(await texts()).toEqual(['acknowledged']);
   });
 
-  it('runs concurrent units in the order they asked, and none fails another', async () => {
+  it('runs concurrent units, and none fails another', async () => {
     const outcomes = await Promise.allSettled(
       Array.from({ length: 20 }, (_, n) =>
         unitOfWork.run(async (tx) => {
@@ -94,7 +44,43 @@ describe('UnitOfWork', () => {
     );
     expect(outcomes.filter(({ status }) => status === 'rejected')).toHaveLength(4);
     const kept = Array.from({ length: 20 }, (_, n) => n).filter((n) => n % 5 !== 4);
-    expect(await texts()).toEqual(kept.flatMap((n) => [`a${n}`, `b${n}`]));
+    expect((await texts()).toSorted()).toEqual(kept.flatMap((n) => [`a${n}`, `b${n}`]).toSorted());
+  });
+
+  it('a unit that fails, wherever, takes nothing of the others with it', async () => {
+    const fails = new Set([0, 3, 7, 8, 15]);
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 16 }, (_, n) =>
+        unitOfWork.run(async (tx) => {
+          await tx.insert(Note, { text: `a${n}` });
+          await tx.transaction(async (inner) => inner.insert(Note, { text: `b${n}` }));
+          if (!fails.has(n)) return;
+          if (n % 2 === 0) throw new Error(`unit ${n}`);
+          await tx.query('INSERT INTO nowhere VALUES (1)');
+        }),
+      ),
+    );
+    expect(outcomes.map(({ status }) => status === 'rejected')).toEqual(outcomes.map((_, n) => fails.has(n)));
+    const kept = outcomes.flatMap((_, n) => (fails.has(n) ? [] : [`a${n}`, `b${n}`]));
+    expect((await texts()).toSorted()).toEqual(kept.toSorted());
+  });
+
+  it('an after-commit listener that throws harms neither its unit nor the others', async () => {
+    const logged = vi.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+    const calls: string[] = [];
+    const unit = (name: string) =>
+      unitOfWork.run(async (tx) => {
+        await tx.insert(Note, { text: name });
+        unitOfWork.afterCommit(() => {
+          throw new Error('listener');
+        });
+        unitOfWork.afterCommit(() => calls.push(name));
+      });
+    await Promise.all([unit('one'), unit('two')]);
+    expect(logged).toHaveBeenCalledTimes(2);
+    logged.mockRestore();
+    expect(calls.toSorted()).toEqual(['one', 'two']);
+    expect((await texts()).toSorted()).toEqual(['one', 'two']);
   });
 
   it('joins nested units: all or nothing', async () => {
@@ -160,109 +146,8 @@ describe('UnitOfWork', () => {
     expect(await texts()).toEqual(['mine']);
   });
 
-  describe('sharing a commit', () => {
-    /** The statements that end a transaction. */
-    async function commitsOf(work: () => Promise<unknown>): Promise<string[]> {
-      const statements: string[] = [];
-      const runner = writer.createQueryRunner();
-      const query = runner.query.bind(runner);
-      const spy = vi.spyOn(runner, 'query').mockImplementation((...args) => {
-        if (/^(COMMIT|ROLLBACK$)/.test(args[0])) statements.push(args[0]);
-        return query(...args);
-      });
-      await work();
-      spy.mockRestore();
-      return statements;
-    }
-
-    it('units that wait go to the disk together, and are settled only then, in their order', async () => {
-      // A group waits for nobody longer than its time; on a busy machine that would be over here.
-      const clock = vi.spyOn(performance, 'now').mockReturnValue(0);
-      const settled: number[] = [];
-      let committed = false;
-      const commits = await commitsOf(() =>
-        Promise.all(
-          Array.from({ length: 40 }, async (_, n) => {
-            await unitOfWork.run(async (tx) => {
-              unitOfWork.afterCommit(() => (committed = true));
-              await tx.insert(Note, { text: `${n}` });
-              expect(committed).toBe(false);
-            });
-            settled.push(n);
-          }),
-        ),
-      );
-      clock.mockRestore();
-      expect(commits).toEqual(['COMMIT']);
-      expect(settled).toEqual(Array.from({ length: 40 }, (_, n) => n));
-      expect(await texts()).toHaveLength(40);
-    });
-
-    it('a unit that fails, wherever, takes nothing of the others with it', async () => {
-      const fails = new Set([0, 3, 7, 8, 15]);
-      const outcomes = await Promise.allSettled(
-        Array.from({ length: 16 }, (_, n) =>
-          unitOfWork.run(async (tx) => {
-            await tx.insert(Note, { text: `a${n}` });
-            await tx.transaction(async (inner) => inner.insert(Note, { text: `b${n}` }));
-            if (!fails.has(n)) return;
-            if (n % 2 === 0) throw new Error(`unit ${n}`);
-            await tx.query('INSERT INTO nowhere VALUES (1)');
-          }),
-        ),
-      );
-      expect(outcomes.map(({ status }) => status === 'rejected')).toEqual(outcomes.map((_, n) => fails.has(n)));
-      const kept = outcomes.flatMap((_, n) => (fails.has(n) ? [] : [`a${n}`, `b${n}`]));
-      expect(await texts()).toEqual(kept);
-    });
-
-    it('each sees what those before it have written, and runs in the context of who asked', async () => {
-      const asker = new AsyncLocalStorage<string>();
-      const seen: unknown[] = [];
-      const unit = (name: string) =>
-        asker.run(name, () =>
-          unitOfWork.run(async (tx) => {
-            seen.push([name, asker.getStore(), await texts()]);
-            unitOfWork.afterCommit(() => seen.push(`committed ${asker.getStore()}`));
-            await tx.insert(Note, { text: name });
-          }),
-        );
-      await Promise.all([unit('one'), unit('two')]);
-      expect(seen).toEqual([['one', 'one', []], ['two', 'two', ['one']], 'committed one', 'committed two']);
-    });
-
-    it('a commit that the database refuses is a refusal to all who shared it, and to nobody else', async () => {
-      await writer.query('CREATE TABLE child (note integer REFERENCES note (id) DEFERRABLE INITIALLY DEFERRED)');
-      const outcomes = await Promise.allSettled([
-        add('innocent'),
-        unitOfWork.run((tx) => tx.query('INSERT INTO child (note) VALUES (42)')),
-      ]);
-      expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
-      await add('next');
-      expect(await texts()).toEqual(['next']);
-    });
-
-    it('an after-commit listener that throws harms neither its unit nor the others', async () => {
-      const logged = vi.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
-      const calls: string[] = [];
-      const unit = (name: string) =>
-        unitOfWork.run(async (tx) => {
-          await tx.insert(Note, { text: name });
-          unitOfWork.afterCommit(() => {
-            throw new Error('listener');
-          });
-          unitOfWork.afterCommit(() => calls.push(name));
-        });
-      await Promise.all([unit('one'), unit('two')]);
-      expect(logged).toHaveBeenCalledTimes(2);
-      logged.mockRestore();
-      expect(calls).toEqual(['one', 'two']);
-      expect(await texts()).toEqual(['one', 'two']);
-    });
-  });
-
   it('lets nobody write outside of a unit', async () => {
-    await expect(reader.getRepository(Note).save({ text: 'stray' })).rejects.toThrow(/readonly/);
+    await expect(reader.getRepository(Note).save({ text: 'stray' })).rejects.toThrow(/read-?only/);
   });
 
   it('refuses work that outlives its unit', async () => {
@@ -311,7 +196,7 @@ describe('UnitOfWork', () => {
     const unit = unitOfWork.run((tx) =>
       Promise.all([tx.getRepository(Note).save({ text: 'sibling' }), tx.query('SELECT * FROM nowhere')]),
     );
-    await expect(unit).rejects.toThrow(/no such table/);
+    await expect(unit).rejects.toThrow(/no such table|does not exist/);
     await add('next');
     expect(await texts()).toEqual(['next']);
   });
@@ -338,7 +223,7 @@ describe('UnitOfWork', () => {
   it('goes on after a unit whose commit the database refuses', async () => {
     await writer.query('CREATE TABLE child (note integer REFERENCES note (id) DEFERRABLE INITIALLY DEFERRED)');
     const dangling = unitOfWork.run((tx) => tx.query('INSERT INTO child (note) VALUES (42)'));
-    await expect(dangling).rejects.toThrow(/FOREIGN KEY/);
+    await expect(dangling).rejects.toThrow(/foreign key/i);
     await add('next');
     expect(await texts()).toEqual(['next']);
   });
