@@ -5,11 +5,13 @@ export class SecurityAlerts1796000000001 implements MigrationInterface {
   name = 'SecurityAlerts1796000000001';
 
   async up(runner: QueryRunner): Promise<void> {
+    // Compared byte by byte, as SQLite does by itself.
+    const text = runner.connection.options.type === 'postgres' ? 'text COLLATE "C"' : 'text';
     await runner.query(`
       CREATE TABLE "security_failed_logins" (
-        "eventId" text PRIMARY KEY NOT NULL,
-        "email" text NOT NULL,
-        "ip" text,
+        "eventId" ${text} PRIMARY KEY NOT NULL,
+        "email" ${text} NOT NULL,
+        "ip" ${text},
         "at" bigint NOT NULL
       )`);
     for (const [name, columns] of [
@@ -20,7 +22,7 @@ export class SecurityAlerts1796000000001 implements MigrationInterface {
       await runner.query(`CREATE INDEX "IDX_security_failed_logins_${name}" ON "security_failed_logins" (${columns})`);
     }
     await runner.query(
-      'CREATE TABLE "security_raised_alerts" ("key" text PRIMARY KEY NOT NULL, "raisedAt" bigint NOT NULL)',
+      `CREATE TABLE "security_raised_alerts" ("key" ${text} PRIMARY KEY NOT NULL, "raisedAt" bigint NOT NULL)`,
     );
   }
 

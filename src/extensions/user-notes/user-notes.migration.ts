@@ -5,11 +5,13 @@ export class UserNotes1796000000000 implements MigrationInterface {
   name = 'UserNotes1796000000000';
 
   async up(runner: QueryRunner): Promise<void> {
+    // Compared byte by byte, as SQLite does by itself.
+    const text = runner.connection.options.type === 'postgres' ? 'text COLLATE "C"' : 'text';
     await runner.query(`
       CREATE TABLE "user_notes" (
-        "id" text PRIMARY KEY NOT NULL,
-        "ownerId" text NOT NULL,
-        "text" text NOT NULL,
+        "id" ${text} PRIMARY KEY NOT NULL,
+        "ownerId" ${text} NOT NULL,
+        "text" ${text} NOT NULL,
         "createdAt" bigint NOT NULL,
         "updatedAt" bigint NOT NULL
       )`);

@@ -5,11 +5,13 @@ export class MyExtension1796000000000 implements MigrationInterface {
   name = 'MyExtension1796000000000';
 
   async up(runner: QueryRunner): Promise<void> {
+    // Compared byte by byte, as SQLite does by itself.
+    const text = runner.connection.options.type === 'postgres' ? 'text COLLATE "C"' : 'text';
     await runner.query(`
       CREATE TABLE "my_extension_items" (
-        "id" text PRIMARY KEY NOT NULL,
-        "ownerId" text NOT NULL,
-        "name" text NOT NULL,
+        "id" ${text} PRIMARY KEY NOT NULL,
+        "ownerId" ${text} NOT NULL,
+        "name" ${text} NOT NULL,
         "createdAt" bigint NOT NULL
       )`);
   }
