@@ -67,7 +67,8 @@ async function migrate(writer: DataSource): Promise<void> {
   try {
     await writer.runMigrations();
   } catch (error) {
-    const done = await writer.query<{ name: string }[]>('SELECT name FROM migrations');
+    // The table that records them is the first that may not be made.
+    const done = await writer.query<{ name: string }[]>('SELECT name FROM migrations').catch(() => []);
     const failed = writer.migrations.find(({ name }) => !done.some((one) => one.name === name));
     throw new MigrationError(failed?.name ?? 'that comes next', error);
   }

@@ -25,15 +25,15 @@ export class FirstAdmin implements OnApplicationBootstrap {
       );
       return;
     }
-    if (await this.users.findWithPassword(ADMIN_EMAIL)) {
-      // Made an admin, it would keep the password of whoever registered the address.
-      throw new AppError('CONFLICT', `ADMIN_EMAIL is the address of an ordinary account: choose another one`);
-    }
     const passwordHash = await this.users.hashNew(ADMIN_PASSWORD, ADMIN_EMAIL);
     await this.unitOfWork.run(async () => {
       await this.unitOfWork.lock('admins');
       // An instance that started at the same time was first.
       if (await this.users.hasRole('admin')) return;
+      if (await this.users.find({ email: ADMIN_EMAIL })) {
+        // Made an admin, it would keep the password of whoever registered the address.
+        throw new AppError('CONFLICT', `ADMIN_EMAIL is the address of an ordinary account: choose another one`);
+      }
       await this.users.insert(ADMIN_EMAIL, passwordHash, 'admin');
       this.unitOfWork.afterCommit(() => this.logger.log('made the first admin, of ADMIN_EMAIL'));
     });
