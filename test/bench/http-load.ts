@@ -15,13 +15,23 @@ const HEAD_END = Buffer.from('\r\n\r\n');
  *
  * Raw sockets that look at nothing but status and length: a client that does more would be what is measured.
  *
- * @param request - the whole request; answered by anything but a 2xx, the benchmark ends.
+ * @param request - the whole request, or one for each connection in turn; answered by anything but a 2xx, the benchmark ends.
  */
-export async function load(port: number, request: string, connections: number, ms: number): Promise<Load> {
+export async function load(
+  port: number,
+  request: string | readonly string[],
+  connections: number,
+  ms: number,
+): Promise<Load> {
+  const requests = [request].flat();
   const until = performance.now() + ms;
   const latencies: number[] = [];
   const startedAt = performance.now();
-  await Promise.all(Array.from({ length: connections }, () => askUntil(port, request, until, latencies)));
+  await Promise.all(
+    Array.from({ length: connections }, (_, n) =>
+      askUntil(port, requests[n % requests.length] ?? '', until, latencies),
+    ),
+  );
   return { perSecond: latencies.length / ((performance.now() - startedAt) / 1000), latencies };
 }
 

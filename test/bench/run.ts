@@ -1,8 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 
-/** Every benchmark, and the core its main process runs on; what it spawns takes the other one. */
-const BENCHMARKS: Record<string, number> = {
+const ALL = `0-${availableParallelism() - 1}`;
+
+/** Every benchmark, and the cores its main process runs on; what it spawns takes the other one, or shares them all. */
+const BENCHMARKS: Record<string, number | string> = {
   jobs: 0,
   webhooks: 1,
   rest: 1,
@@ -11,6 +13,7 @@ const BENCHMARKS: Record<string, number> = {
   'slow-consumers': 1,
   reconnect: 1,
   revocation: 1,
+  postgres: ALL,
   soak: 1,
 };
 /** Takes so long that it must be asked for. */

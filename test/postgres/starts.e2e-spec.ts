@@ -69,9 +69,10 @@ describe('starts on an empty database of PostgreSQL', { timeout: 60_000 }, () =>
           ...ADMIN_VARIABLES,
           HERALD_EXTENSIONS: EXTENSIONS.join(),
           SLACK_WEBHOOK_URL: 'https://slack.example/hook',
-        }).then((server) => servers.push(server) && server),
+        }),
       ),
     );
+    servers.push(...started);
     const migrations = await ask('SELECT name, count(*)::int AS times FROM migrations GROUP BY name');
     expect(migrations.map(({ name }) => name)).toEqual(
       expect.arrayContaining(['PostgresSchema1795600000000', 'UserNotes1796000000000', 'SecurityAlerts1796000000001']),
