@@ -1,9 +1,19 @@
 import type { QueryRunner } from 'typeorm';
 
+/** A statement and its parameters, `$1` the first of them. */
+export interface Statement {
+  sql: string;
+  parameters: readonly (string | number | boolean | null)[];
+}
+
 /** A unit of work that waits for its transaction. */
 export interface PendingUnit {
-  /** Does the work in the transaction that is open on a connection, from the start. Throws when it must roll back. */
-  execute: (connection: QueryRunner) => Promise<void>;
+  /**
+   * Does the work in the transaction that is open on a connection, from the start. Throws when it must roll back.
+   *
+   * @returns what is to be run together with the commit.
+   */
+  execute: (connection: QueryRunner) => Promise<Statement | undefined>;
   /** Told when what {@link execute} did last is committed. */
   committed: () => void;
   /** Told when nothing of it remains. */

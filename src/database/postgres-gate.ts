@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { DataSource, QueryRunner } from 'typeorm';
-import type { Gate, PendingUnit } from './gate.js';
+import type { Gate, PendingUnit, Statement } from './gate.js';
 
 /** How often a unit is run that another one's locks have ended. */
 const MAX_RUNS = 5;
@@ -33,8 +33,7 @@ export class PostgresGate implements Gate {
       const connection = this.writer.createQueryRunner();
       try {
         await connection.query('BEGIN');
-        await unit.execute(connection);
-        await commit(connection);
+        await commit(connection, await unit.execute(connection));
       } catch (cause) {
         await this.rollBack(connection);
         if (runs < MAX_RUNS && TRANSIENT.has(codeOf(cause))) continue;
@@ -54,11 +53,34 @@ export class PostgresGate implements Gate {
   }
 }
 
-/** Commits. A transaction in which a statement failed cannot be: PostgreSQL then rolls back, and calls that no error. */
-async function commit(connection: QueryRunner): Promise<void> {
-  const client = (await connection.connect()) as { query: (sql: string) => Promise<{ command: string }> };
-  const { command } = await client.query('COMMIT');
-  if (command !== 'COMMIT') throw new Error('A statement of the unit failed, so nothing of it was committed');
+/** What is used of a connection of the `pg` package. */
+interface Client {
+  query: (sql: string) => Promise<Answer | Answer[]>;
+  escapeLiteral: (text: string) => string;
+}
+
+interface Answer {
+  command: string;
+}
+
+/**
+ * Commits, with the last statement in the same round trip: the locks that it takes or needs are held no longer than that.
+ *
+ * A transaction in which a statement failed cannot be committed: PostgreSQL then rolls back, and calls that no error.
+ */
+async function commit(connection: QueryRunner, last: Statement | undefined): Promise<void> {
+  const client = (await connection.connect()) as Client;
+  const answers = [await client.query(last ? `${written(last, client)}; COMMIT` : 'COMMIT')].flat();
+  if (answers.at(-1)?.command === 'COMMIT') return;
+  throw new Error('A statement of the unit failed, so nothing of it was committed');
+}
+
+/** Writes a statement with its parameters in it: of several that are sent at once, none can have any beside it. */
+function written({ sql, parameters }: Statement, client: Client): string {
+  return sql.replaceAll(/\$(\d+)/g, (_, number) => {
+    const value = parameters[Number(number) - 1] ?? null;
+    return value === null ? 'NULL' : client.escapeLiteral(String(value));
+  });
 }
 
 function codeOf(error: unknown): string {

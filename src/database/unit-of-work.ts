@@ -3,7 +3,7 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { AsyncVariable } from '../common/async-variable.js';
 import { inSpan } from '../telemetry/spans.js';
-import type { Gate } from './gate.js';
+import type { Gate, Statement } from './gate.js';
 import { PostgresGate } from './postgres-gate.js';
 import { SqliteGate } from './sqlite-gate.js';
 
@@ -18,6 +18,8 @@ interface Unit {
   readonly manager: EntityManager;
   readonly beforeCommit: ((tx: EntityManager) => Promise<unknown>)[];
   readonly afterCommit: (() => void)[];
+  /** What is run together with the commit. */
+  last?: Statement;
   /** Why the unit can only roll back: what a nested unit threw. */
   failure?: { readonly cause: unknown };
   over: boolean;
@@ -73,6 +75,7 @@ export class UnitOfWork {
       this.gate.admit({
         execute: async (connection) => {
           done = await this.execute(connection, context, work);
+          return done.unit.last;
         },
         committed: () => {
           const { unit, value } = done as { unit: Unit; value: T };
@@ -123,6 +126,26 @@ export class UnitOfWork {
     if (!this.isShared) return;
     // In one order for everybody, so that no two wait for each other.
     await manager.query(LOCK, [names.toSorted()]);
+  }
+
+  /**
+   * Locks a name and then asks something without parameters, on PostgreSQL in one round trip. It sees what whoever held the
+   * lock before has committed.
+   */
+  async lockAndAsk<T>(name: string, question: string): Promise<T[]> {
+    const { manager } = this.require();
+    if (!this.isShared) return manager.query<T[]>(question);
+    const client = (await manager.queryRunner?.connect()) as { query: (sql: string) => Promise<{ rows: T[] }[]> };
+    const lock = `SELECT pg_advisory_xact_lock(hashtextextended('${name}', 0))`;
+    const [, answer] = await client.query(`${lock}; ${question}`);
+    return answer?.rows ?? [];
+  }
+
+  /** Runs a statement as the very last of the current unit; on PostgreSQL in one round trip with the commit. */
+  async endWith({ sql, parameters }: Statement): Promise<void> {
+    const unit = this.require();
+    if (this.isShared) unit.last = { sql, parameters };
+    else await unit.manager.query(sql, [...parameters]);
   }
 
   /**

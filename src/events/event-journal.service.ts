@@ -6,7 +6,7 @@ import { currentRequestContext } from '../common/request-context.js';
 import { Instances } from '../database/instances.js';
 import { topOf } from '../database/journal-top.js';
 import { SecretCipher } from '../database/secret-cipher.service.js';
-import { isPostgres, sqlFor } from '../database/sql.js';
+import { isPostgres } from '../database/sql.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { chainHash, chainKeyFrom, GENESIS } from './audit-chain.js';
 import { createAct } from './audited-acts.js';
@@ -51,9 +51,9 @@ const COLUMNS = [
 /** The end of the table: the newest row, and the highest `seq` there ever was, also if its row is gone. */
 const endOf = (top: string) => `SELECT (${top}) AS top, last.seq, last.hash FROM (SELECT 1) AS one
   LEFT JOIN (SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1) AS last ON true`;
+const INTO = `INSERT INTO events (${COLUMNS.map((name) => `"${name}"`).join()}) VALUES `;
 /** Written with every event: building the same statement anew would cost ten times what running it does. */
-const INSERT = `INSERT INTO events (${COLUMNS.map((name) => `"${name}"`).join()})
-  VALUES (${COLUMNS.map(() => '?').join()})`;
+const INSERT = `${INTO}(${COLUMNS.map(() => '?').join()})`;
 
 const NO_ORIGIN: EventOrigin = { requestId: null, actorId: null, sessionId: null, ip: null, userAgent: null };
 
@@ -83,12 +83,11 @@ export class EventJournal implements OnModuleInit {
   private readonly committing = new Map<string, number>();
   /** The newest row that this process has committed. */
   private written: EventRow | undefined;
-  /** Where the rows end that a unit of work has written. */
-  private readonly ends = new WeakMap<EntityManager, End>();
+  /** What units of work are about to write. */
+  private readonly waiting = new WeakMap<EntityManager, JournalEntry[]>();
   /** Whether others write into the table too. */
   private readonly isShared: boolean;
   private readonly endQuery: string;
-  private readonly insertQuery: string;
   /** What is read of the end of the table, now and next. */
   private following: Promise<void> | undefined;
   private followingNext: Promise<void> | undefined;
@@ -103,7 +102,6 @@ export class EventJournal implements OnModuleInit {
     const { connection } = rows.manager;
     this.isShared = isPostgres(connection);
     this.endQuery = endOf(topOf(connection));
-    this.insertQuery = sqlFor(connection, INSERT);
   }
 
   /** Takes the newest events into memory, and begins the chain behind the rows of a database that is older than it. */
@@ -121,19 +119,22 @@ export class EventJournal implements OnModuleInit {
    * unit commits.
    */
   async append(entry: JournalEntry): Promise<void> {
-    await this.unitOfWork.run(() => {
-      this.unitOfWork.beforeCommit(async (tx) => {
-        const row = await this.insert(tx, entry);
-        if (row.published) this.unitOfWork.afterCommit(() => this.onCommitted(row));
-      });
+    await this.unitOfWork.run((tx) => {
+      const waiting = this.waiting.get(tx);
+      if (waiting) waiting.push(entry);
+      else {
+        const entries = [entry];
+        this.waiting.set(tx, entries);
+        this.unitOfWork.beforeCommit(() => this.write(tx, entries));
+      }
       return Promise.resolve();
     });
   }
 
   private onCommitted(row: EventRow): void {
     if (this.isShared) {
-      // Others may have committed before it: all of them are read in their order.
-      this.committing.set(row.id, performance.now());
+      // Others may have committed before it: all of them are read in their order. It may have been read already.
+      if (row.seq > (this.recent.newest?.seq ?? 0)) this.committing.set(row.id, performance.now());
       this.follow();
       return this.instances.signal('events');
     }
@@ -188,34 +189,44 @@ export class EventJournal implements OnModuleInit {
     this.listeners.add(listener);
   }
 
-  /** Adds a row to the end of the chain. */
-  private async insert(tx: EntityManager, entry: JournalEntry): Promise<EventRow> {
+  /** Adds rows to the end of the chain. */
+  private async write(tx: EntityManager, entries: readonly JournalEntry[]): Promise<void> {
     // Asked at the end of the unit: a login or a registration knows its session only then.
-    const origin = { ...NO_ORIGIN, ...currentRequestContext() };
-    const { requestId, actorId, sessionId, ip, userAgent } = origin;
-    const before = this.ends.get(tx) ?? (await this.findEnd(tx));
-    const row = { ...entry, seq: before.seq + 1, requestId, actorId, sessionId, ip, userAgent };
-    const previousHash = before.hash ?? GENESIS;
-    const hash = chainHash(this.chainKey, previousHash, row);
-    const complete = { ...row, previousHash, hash };
-    await tx.query(
-      this.insertQuery,
-      COLUMNS.map((name) => toColumn(complete[name])),
-    );
-    this.ends.set(tx, complete);
-    this.unitOfWork.afterCommit(() => {
-      // Two that committed one after the other may be told in any order.
-      if (complete.seq > (this.written?.seq ?? 0)) this.written = complete;
+    const { requestId, actorId, sessionId, ip, userAgent } = { ...NO_ORIGIN, ...currentRequestContext() };
+    let end = await this.findEnd();
+    const rows = entries.map((entry): EventRow => {
+      const row = { ...entry, seq: end.seq + 1, requestId, actorId, sessionId, ip, userAgent };
+      const previousHash = end.hash ?? GENESIS;
+      const complete = { ...row, previousHash, hash: chainHash(this.chainKey, previousHash, row) };
+      end = complete;
+      return complete;
     });
-    return complete;
+    await this.insert(tx, rows);
+    this.unitOfWork.afterCommit(() => {
+      const last = rows.at(-1);
+      // Two that committed one after the other may be told in any order.
+      if (last && last.seq > (this.written?.seq ?? 0)) this.written = last;
+      for (const row of rows) if (row.published) this.onCommitted(row);
+    });
   }
 
-  /** Returns the row that the next one is chained to. */
-  private async findEnd(tx: EntityManager): Promise<End> {
-    await this.unitOfWork.lock('journal');
-    const [{ top, seq, hash }] = await tx.query<[{ top: number | null; seq: number | null; hash: string | null }]>(
-      this.endQuery,
-    );
+  private async insert(tx: EntityManager, rows: readonly EventRow[]): Promise<void> {
+    const valuesOf = (row: EventRow) => COLUMNS.map((name) => toColumn(row[name]));
+    if (!this.isShared) {
+      for (const row of rows) await tx.query(INSERT, valuesOf(row));
+      return;
+    }
+    let count = 0;
+    const places = rows.map(() => `(${COLUMNS.map(() => `$${(count += 1)}`).join()})`).join();
+    // With the commit: nobody else can append before that, in any instance.
+    await this.unitOfWork.endWith({ sql: INTO + places, parameters: rows.flatMap(valuesOf) });
+  }
+
+  /** Returns the row that the next one is chained to. Until the unit has ended nobody else adds any. */
+  private async findEnd(): Promise<End> {
+    type Found = { top: number | null; seq: number | null; hash: string | null };
+    const [found] = await this.unitOfWork.lockAndAsk<Found>('journal', this.endQuery);
+    const { top = null, seq = null, hash = null } = found ?? {};
     const { written } = this;
     // What this process has committed must still be there; past it come the rows of this transaction, and of others.
     const isTouched = written && (seq ?? 0) <= written.seq && hash !== written.hash;
@@ -341,7 +352,7 @@ export class EventJournal implements OnModuleInit {
 }
 
 /** What the table holds of a value: JSON of an object, everything else as it is. */
-function toColumn(value: unknown): unknown {
+function toColumn(value: EventRow[keyof EventRow]): string | number | boolean | null {
   return typeof value === 'object' && value !== null ? JSON.stringify(value) : value;
 }
 
