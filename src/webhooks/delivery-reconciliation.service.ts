@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import type { Repository } from 'typeorm';
+import { sqlFor } from '../database/sql.js';
 import { Reconciliation } from '../events/reconciliation.service.js';
 import { JobQueue } from '../jobs/job-queue.service.js';
 import { WebhookDelivery } from './webhook-delivery.entity.js';
@@ -42,7 +43,9 @@ export class DeliveryReconciliation implements OnModuleInit {
   /** Deliveries to an endpoint that are on their way, and have no job. A test has none to be found by, and is tried once. */
   private async strandedOf(endpointId: string): Promise<string[]> {
     const sql = `SELECT id FROM webhook_deliveries WHERE status = 'pending' AND "endpointId" = ? AND retries = true`;
-    const pending = await this.deliveries.query<{ id: string }[]>(sql, [endpointId]);
+    const pending = await this.deliveries.query<{ id: string }[]>(sqlFor(this.deliveries.manager.connection, sql), [
+      endpointId,
+    ]);
     const jobs = await this.queue.livePayloads('webhook.attempt', endpointId);
     const attempted = new Set(jobs.map(({ deliveryId }) => deliveryId));
     return pending.flatMap(({ id }) => (attempted.has(id) ? [] : [id]));
