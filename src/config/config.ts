@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { StartError } from '../common/start-error.js';
-import { envSchema, type Env } from './env.schema.js';
+import { envSchema, type DatabaseUrl, type Env } from './env.schema.js';
 
 /** The configuration, injectable by its class: `constructor(private readonly config: Config)`. */
 // A class and an interface of one name, so that every variable is a typed property of the injected class.
@@ -25,6 +25,11 @@ export class Config {
   get dataFolder(): string {
     const { DATABASE_URL: database } = this;
     return database.kind === 'sqlite' ? dirname(database.file) : resolve('data');
+  }
+
+  /** Returns the same with another database. */
+  withDatabase(database: DatabaseUrl): Config {
+    return new Config(Object.assign({}, this, { DATABASE_URL: database }));
   }
 
   /** Where development keeps a secret that nobody has set. */

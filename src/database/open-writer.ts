@@ -20,10 +20,12 @@ class MigrationError extends StartError {
 /** The server of the database cannot be reached, or lets nobody in; the message says why. */
 export class DatabaseServerError extends StartError {
   override readonly name = 'DatabaseServerError';
+  readonly reason: string;
 
   constructor(cause: unknown) {
     const why = cause instanceof Error ? cause.message || String((cause as { code?: string }).code) : String(cause);
     super(`The PostgreSQL database of DATABASE_URL cannot be used: ${why}`, { cause });
+    this.reason = why;
   }
 }
 

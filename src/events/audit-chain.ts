@@ -30,6 +30,11 @@ export function chainHash(key: Buffer, previousHash: string, row: ChainedRow): s
   return createHmac('sha256', key).update(covered).digest('base64url');
 }
 
+/** Whether a row may have been written under a key; those older than the chain may have been under any. */
+export function isOfKey(key: Buffer, { hash, previousHash, ...row }: EventRow): boolean {
+  return hash === null || previousHash === null || chainHash(key, previousHash, row) === hash;
+}
+
 /** What following the chain came to. */
 export const chainReport = z
   .strictObject({

@@ -1,0 +1,263 @@
+import { randomBytes } from 'node:crypto';
+import { copyFileSync } from 'node:fs';
+import { join } from 'node:path';
+import SqliteDatabase from 'better-sqlite3';
+import { Client } from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { AuditTrail } from '../../src/events/audit-trail.service.js';
+import { BuiltServer, temporaryFolder } from '../support/built-server.js';
+import { TestDatabase } from '../support/database.js';
+import { fill, type MovedWorld } from '../support/moved-world.js';
+import { Dice } from '../support/random.js';
+import { Receiver } from '../support/receiver.js';
+import { TestServer } from '../support/server.js';
+
+const SEED = Number(process.env['COPY_SEED'] ?? Date.now() % 1_000_000);
+const KILLS = 6;
+/** Every table of the file is to have rows, but those that stay behind. */
+const APART: ReadonlySet<unknown> = new Set(['migrations', 'jobs']);
+
+const SECRETS = {
+  DATA_KEY: randomBytes(32).toString('base64'),
+  JWT_SECRET: randomBytes(48).toString('base64'),
+  HERALD_EXTENSIONS: 'herald/user-notes,herald/security-alerts',
+};
+const SERVED = { ...SECRETS, WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8', WEBHOOK_RETRY_SCHEDULE: '0s,1h' };
+
+/** `npm run db:copy`: from a file that a service has filled to a database that a service goes on with. */
+describe(`the copy to PostgreSQL (COPY_SEED=${SEED})`, { timeout: 120_000 }, () => {
+  const folder = temporaryFolder();
+  const file = join(folder.path, 'herald.sqlite');
+  let world: MovedWorld;
+  let works: Receiver;
+  let fails: Receiver;
+  const databases: TestDatabase[] = [];
+  beforeAll(async () => {
+    works = await Receiver.start();
+    fails = await Receiver.start(() => 500);
+    const server = await TestServer.start({ ...SERVED, DATABASE_URL: `sqlite:${file}`, JOBS_STORE: 'database' });
+    try {
+      world = await fill(server, works, fails);
+    } finally {
+      await server.close();
+    }
+  }, 120_000);
+  afterEach(async () => {
+    await Promise.all(databases.splice(0).map((database) => database.remove()));
+  });
+  afterAll(async () => {
+    await Promise.all([works.close(), fails.close()]);
+    folder.remove();
+  });
+
+  async function emptyDatabase(): Promise<string> {
+    const database = await TestDatabase.create();
+    databases.push(database);
+    return database.environment['DATABASE_URL'] ?? '';
+  }
+
+  function spawn(words: string, environment: Record<string, string> = {}): BuiltServer {
+    const command = `${process.execPath} dist/src/copy-database.js ${words}`;
+    return BuiltServer.spawn({ DATABASE_URL: `sqlite:${file}`, ...SECRETS, ...environment }, command);
+  }
+
+  async function copy(
+    words: string,
+    environment?: Record<string, string>,
+  ): Promise<{ code: number | null; said: string }> {
+    const run = spawn(words, environment);
+    const { code } = await run.exited;
+    expect(run.output).not.toMatch(/\s+at .+:\d+:\d+/);
+    return { code, said: run.output };
+  }
+
+  /** The file as it is, for a test to change. */
+  function changedFile(sql: string): string {
+    const changed = join(folder.path, `${randomBytes(4).toString('hex')}.sqlite`);
+    copyFileSync(file, changed);
+    const database = new SqliteDatabase(changed);
+    database.exec(sql);
+    database.close();
+    return `sqlite:${changed}`;
+  }
+
+  it('holds every row of every table, and begins its ids behind them', async () => {
+    const url = await emptyDatabase();
+    const { code, said } = await copy(`${url} --leave jobs`);
+    expect([code, said]).toEqual([0, expect.stringMatching(/Copied .* in [\d.]+ s: \d+ rows of \d+ tables/)]);
+    expect(said).toMatch(/The audit trail there: 20\d{3} rows hold, head evt-[\w-]+:[\w-]+\./);
+    expect(said).not.toContain('password@');
+    const sqlite = new SqliteDatabase(file, { readonly: true });
+    await asking(url, async (ask) => {
+      const names = sqlite.prepare(`SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`);
+      for (const name of (names.pluck().all() as string[]).filter((one) => !APART.has(one))) {
+        const ours = (sqlite.prepare(`SELECT * FROM "${name}"`).all() as Row[]).map(comparable).toSorted();
+        const theirs = (await ask(`SELECT * FROM "${name}"`)).map(comparable).toSorted();
+        expect(ours.length, name).toBeGreaterThan(0);
+        expect(theirs, name).toEqual(ours);
+      }
+      for (const table of ['webhook_attempts', 'password_history']) {
+        const [{ next } = {}] = await ask(`SELECT nextval(pg_get_serial_sequence('${table}', 'id')) AS next`);
+        const last = sqlite.prepare('SELECT seq FROM sqlite_sequence WHERE name = ?').pluck().get(table);
+        expect(Number(next), table).toBe(Number(last) + 1);
+      }
+    });
+    sqlite.close();
+    // Complete as it is, it is compared once more and left alone.
+    expect(await copy(`${url} --leave jobs`)).toMatchObject({ code: 0, said: expect.stringContaining('Copied') });
+  });
+
+  it('goes on where it was killed, as often as that happens', async () => {
+    const url = await emptyDatabase();
+    const dice = new Dice(SEED);
+    const eventsThere = async () =>
+      asking(url, async (ask) => Number((await ask('SELECT count(*) AS count FROM events'))[0]?.['count']));
+    for (let kill = 1; kill <= KILLS; kill += 1) {
+      const run = spawn(`${url} --leave jobs`);
+      // The first while it begins, or migrates; the others while they compare or copy.
+      if (kill > 1) await Promise.race([lineOf(run, 'users'), run.exited]);
+      const delayMs = dice.below(kill === 1 ? 1500 : 200);
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+      const { signal } = await run.stop('SIGKILL');
+      const count = await eventsThere().catch(() => 0);
+      process.stdout.write(
+        `kill ${kill}: ${delayMs} ms, ${signal ?? 'over before'}, ${count} rows of the journal there\n`,
+      );
+    }
+    // Any beginning of a table may be what was left of it.
+    await asking(url, (ask) => ask(`DELETE FROM events WHERE seq > ${dice.between(1, 20_000)}`));
+    const { code, said } = await copy(`${url} --leave jobs`);
+    expect([code, said]).toEqual([0, expect.stringMatching(/Copied .* rows hold/s)]);
+    const sqlite = new SqliteDatabase(file, { readonly: true });
+    expect(await eventsThere()).toBe(sqlite.prepare('SELECT COUNT(*) FROM events').pluck().get());
+    sqlite.close();
+  });
+
+  it('is what a service goes on with, and its clients do not notice', async () => {
+    const url = await emptyDatabase();
+    expect(await copy(`${url} --leave jobs`)).toMatchObject({ code: 0 });
+    const server = await TestServer.start({ ...SERVED, DATABASE_URL: url });
+    try {
+      const { api, app } = server;
+      const { user, withMfa, locked } = world;
+      await api.login(user);
+      const refreshed = await api.post('/auth/refresh', { refreshToken: user.refreshToken });
+      expect(refreshed.status).toBe(200);
+      const stream = await server.stream({
+        token: refreshed.body.data.accessToken as string,
+        query: { events: 'user.updated' },
+        headers: { 'Last-Event-ID': world.seen },
+      });
+      await stream.next(({ id }) => id === world.missed.at(-1));
+      expect(stream.received.flatMap(({ id }) => id ?? [])).toEqual(world.missed);
+      const asked = await api.post('/auth/login', { email: withMfa.email, password: withMfa.password });
+      const proof = { mfaToken: asked.body.data.mfaToken as string, code: world.recoveryCodes[0] };
+      expect((await api.post('/auth/mfa/verify', proof)).status).toBe(200);
+      expect((await api.post('/auth/login', { email: locked.email, password: locked.password })).status).toBe(403);
+      const byKey = await api.call('GET', '/events?limit=1', { headers: { 'X-API-Key': world.apiKey } });
+      expect(byKey.status).toBe(200);
+      const newPassword = { token: world.resetToken, password: 'Third-horse-3' };
+      expect((await api.post('/auth/reset-password', newPassword)).status).toBe(200);
+      const again = await api.login({ email: user.email, password: 'Third-horse-3' });
+      expect((await api.get(`/notes/${world.note.id}`, again.accessToken)).body.data.text).toBe(world.note.text);
+      // The webhooks' secrets are read, and events go on behind those before.
+      const newcomer = await api.register();
+      await works.next(({ body }) => body.includes(newcomer.id));
+      expect(await app.get(AuditTrail).verify()).toMatchObject({ broken: null });
+    } finally {
+      await server.close();
+    }
+  });
+
+  it('is refused in a sentence where it would not be one', async () => {
+    const url = await emptyDatabase();
+    const refused = async (words: string, environment?: Record<string, string>): Promise<string> => {
+      const { code, said } = await copy(words, environment);
+      expect(said).toMatch(/^Not everything was copied: /m);
+      expect(code).toBe(1);
+      return said;
+    };
+    expect(await refused('')).toContain('Name the database to copy to: npm run db:copy -- postgres://');
+    expect(await refused(`sqlite:${file}`)).toContain('Name the database to copy to');
+    expect(await refused(url, { DATABASE_URL: url })).toContain('Name the file to copy as sqlite:FILE');
+    expect(await refused(`${url} sqlite:${file}.none`)).toContain('There is no database at');
+    expect(await refused(url, { DATA_KEY: randomBytes(32).toString('base64') })).toContain('DATA_KEY is not the one');
+    expect(await refused(url, { DATA_KEY: '' })).toContain('DATA_KEY is not set');
+    expect(await refused(url, { HERALD_EXTENSIONS: 'herald/user-notes' })).toMatch(
+      /security_failed_logins.* HERALD_EXTENSIONS|HERALD_EXTENSIONS.* security_failed_logins/,
+    );
+    expect(await refused(url)).toMatch(/\d+ jobs cannot be kept on PostgreSQL yet/);
+    const old = changedFile(`DELETE FROM migrations WHERE name LIKE 'Overview%'`);
+    expect(await refused(`${url} ${old}`)).toContain(
+      'lacks the migration Overview1795500000012: start the service on it',
+    );
+    const secret = new URL(url);
+    secret.password = 'Top-secret-1';
+    const said = await refused(secret.href);
+    expect(said).toContain('PostgreSQL cannot be used: password authentication failed');
+    expect(said).not.toContain('Top-secret-1');
+    const zero = changedFile(`UPDATE user_notes SET text = 'a' || char(0)`);
+    expect(await refused(`${await emptyDatabase()} ${zero} --leave jobs`)).toContain(
+      'The table "user_notes" was refused by PostgreSQL: invalid byte',
+    );
+    const foreign = await emptyDatabase();
+    const more = changedFile('CREATE TABLE "diary" ("day" text)');
+    expect(await refused(`${foreign} ${more}`)).toContain('--leave diary');
+    expect(await copy(`${foreign} ${more} --leave diary --leave jobs`)).toMatchObject({ code: 0 });
+    await asking(foreign, (ask) => ask(`UPDATE users SET role = 'admin'`));
+    expect(await refused(`${foreign} --leave jobs`)).toContain(
+      'The table "users" has rows in PostgreSQL that are not those',
+    );
+  });
+
+  it('is refused while a service has the file, or the database', async () => {
+    const url = await emptyDatabase();
+    const own = changedFile('SELECT 1');
+    const onFile = await BuiltServer.start({ ...SERVED, DATABASE_URL: own });
+    const refusal = await copy(`${url} ${own} --leave jobs`);
+    await onFile.stop('SIGKILL');
+    expect([refusal.code, refusal.said]).toEqual([
+      1,
+      expect.stringContaining(`is in use by process ${onFile.process.pid}`),
+    ]);
+    // What it had not written into the file itself yet is in the log beside it.
+    expect(await copy(`${await emptyDatabase()} ${own} --leave jobs`)).toMatchObject({ code: 0 });
+    const onDatabase = await BuiltServer.start({ ...SERVED, DATABASE_URL: url, JOBS_STORE: 'memory' });
+    const other = await copy(`${url} --leave jobs`);
+    await onDatabase.stop('SIGKILL');
+    expect([other.code, other.said]).toEqual([1, expect.stringContaining('A service runs on the database to copy to')]);
+  });
+});
+
+type Row = Record<string, string | number | boolean | null>;
+
+/** A row in words that both databases share. */
+function comparable(row: Row): string {
+  const valueOf = (name: string) => (typeof row[name] === 'boolean' ? Number(row[name]) : row[name]);
+  const names = Object.keys(row).toSorted();
+  return names.map((name) => `${name}=${valueOf(name)}`).join('\n');
+}
+
+async function asking<T>(url: string, work: (ask: (sql: string) => Promise<Row[]>) => Promise<T>): Promise<T> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    return await work(async (sql) => (await client.query<Row>(sql)).rows);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Resolves once a process has said what begins with a word. */
+function lineOf({ process: { stdout } }: BuiltServer, word: string): Promise<void> {
+  return new Promise((resolve) => {
+    let said = '';
+    const look = (text: string): void => {
+      said += text;
+      if (!said.includes(`${word}: `)) return;
+      stdout?.off('data', look);
+      resolve();
+    };
+    stdout?.on('data', look);
+  });
+}
