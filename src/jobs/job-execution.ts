@@ -5,7 +5,8 @@ import { inSpan } from '../telemetry/spans.js';
 import { backoffMs } from './backoff.js';
 import type { RegisteredJobType } from './job-registry.service.js';
 import { runForReason } from './job-reason.js';
-import type { ClaimedJob, JobStore, Outcome } from './job-store.service.js';
+import type { ClaimedJob, Outcome } from './job-records.js';
+import type { JobStore } from './job-store.service.js';
 import { JobLeaseLostError, RetryAfterError, UnrecoverableJobError, type JobContext } from './job-types.js';
 
 const MAX_ERROR_LENGTH = 1000;
@@ -20,7 +21,7 @@ export class JobExecution {
   private completed = false;
 
   constructor(
-    private readonly job: ClaimedJob,
+    readonly job: ClaimedJob,
     private readonly type: RegisteredJobType,
     private readonly store: JobStore,
     private readonly logger: Logger,

@@ -7,7 +7,8 @@ import { EventTraces } from '../events/event-traces.service.js';
 import type { JobRow } from './job.entity.js';
 import { currentReason } from './job-reason.js';
 import { JobRegistry } from './job-registry.service.js';
-import { JobStore, type NewJob } from './job-store.service.js';
+import type { NewJob } from './job-records.js';
+import { JobStore } from './job-store.service.js';
 import type { JobOptions, JobState, JobType, JobTypes } from './job-types.js';
 
 const DAY_MS = 86_400_000;

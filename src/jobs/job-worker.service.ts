@@ -1,12 +1,13 @@
 import { AsyncResource } from 'node:async_hooks';
 import { setImmediate, setTimeout as pause } from 'node:timers/promises';
-import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { Logger, type OnApplicationShutdown } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { Config } from '../config/config.js';
+import type { Config } from '../config/config.js';
 import { JobExecution } from './job-execution.js';
-import { JobRegistry, type RegisteredJobType } from './job-registry.service.js';
-import { isSuspect, JobStore, type ClaimedJob, type DueLane, type Outcome } from './job-store.service.js';
-import { LaneBook } from './lane-book.js';
+import type { ClaimedJob, Outcome } from './job-records.js';
+import type { JobRegistry, RegisteredJobType } from './job-registry.service.js';
+import type { JobStore } from './job-store.service.js';
+import type { Slot } from './type-slots.js';
 
 /** The longest sleep: a clock that was set, or a machine that slept, is noticed within this time. */
 const MAX_SLEEP_MS = 30_000;
@@ -17,29 +18,25 @@ const BUSY_PAUSE_MS = 5;
 const DRAIN_SHARE = 0.65;
 
 /**
- * Runs the jobs of this process: claims them in batches, gives each to its handler, and writes how it ended.
+ * Runs jobs in this process: claims them in batches, gives each to its handler, and writes how it ended.
  *
  * One cycle is one transaction: the outcomes of what has ended since the last one, then new claims. A commit that adds
  * a job starts a cycle at once; without one it sleeps until the next job is due. Types never compete for slots, so that
  * a slow one cannot starve a fast one.
  */
-@Injectable()
-export class JobWorker implements OnApplicationShutdown {
-  private readonly logger = new Logger(JobWorker.name);
+export abstract class JobWorker implements OnApplicationShutdown {
+  protected readonly logger = new Logger(JobWorker.name);
   // Jobs must not inherit the context of the request that happened to wake the worker.
   private readonly context = new AsyncResource('JobWorker');
-  private readonly lanes = new LaneBook();
-  private readonly executions = new Set<JobExecution>();
-  private readonly outcomes: Outcome[] = [];
+  protected readonly executions = new Set<JobExecution>();
+  protected readonly outcomes: Outcome[] = [];
   private readonly deaths: Outcome[] = [];
-  private types: string[] = [];
-  private suspect: JobExecution | undefined;
-  private suspectDueAt = Number.POSITIVE_INFINITY;
+  protected suspect: JobExecution | undefined;
   /** Whether what is known of the waiting jobs may be wrong: at the start, and after a cycle that failed. */
-  private stale = true;
-  private state: 'new' | 'running' | 'draining' | 'stopped' = 'new';
+  protected stale = true;
+  protected state: 'new' | 'running' | 'draining' | 'stopped' = 'new';
   private cycling: Promise<void> | undefined;
-  private again = false;
+  protected again = false;
   private cycledAt = Number.NEGATIVE_INFINITY;
   private timer: NodeJS.Timeout | undefined;
   private drained: Promise<void> | undefined;
@@ -47,29 +44,35 @@ export class JobWorker implements OnApplicationShutdown {
 
   constructor(
     private readonly config: Config,
-    private readonly registry: JobRegistry,
-    private readonly store: JobStore,
-  ) {
-    store.onDue((lanes) => {
-      for (const lane of lanes) this.noteDue(lane);
-      this.wake();
-    });
-  }
+    protected readonly registry: JobRegistry,
+    protected readonly store: JobStore,
+  ) {}
 
-  /** Takes over what the previous process left, and begins to work. Called once every handler is in place. */
+  /** Takes over what ended processes left, and begins to work. Called once every handler is in place. */
   async start(): Promise<void> {
     if (this.state !== 'new') return;
-    for (const type of this.registry.all()) this.lanes.open(type);
-    this.types = this.registry.all().map(({ name }) => name);
+    await this.open();
     await this.takeOver();
-    const waiting = new Set((await this.store.lanes()).map(({ type }) => type));
-    const orphans = [...waiting].filter((type) => !this.registry.find(type));
+    const waiting = await this.store.waitingTypes();
+    const orphans = waiting.filter((type) => !this.registry.find(type));
     if (orphans.length > 0) this.logger.warn(`jobs wait whose type nobody handles: ${orphans.join(', ')}`);
     // A shutdown may have come in between.
     if ((this.state as string) !== 'new') return;
     this.state = 'running';
     this.wake();
   }
+
+  /** Gets ready for the registered types. */
+  protected abstract open(): Promise<void> | void;
+
+  /** Writes what has ended, and claims and executes what is due. */
+  protected abstract cycle(): Promise<void>;
+
+  /** When the next cycle has something to do, in epoch ms. */
+  protected abstract nextDueAt(): number;
+
+  /** Takes a slot for a claimed job. */
+  protected abstract slotFor(job: ClaimedJob): Slot;
 
   /** Resolves once nothing runs and nothing is due. */
   async idle(): Promise<void> {
@@ -111,7 +114,7 @@ export class JobWorker implements OnApplicationShutdown {
     this.state = 'stopped';
   }
 
-  private wake(): void {
+  protected wake(): void {
     if (this.state !== 'running' && this.state !== 'draining') return;
     this.again = true;
     this.cycling ??= this.context.runInAsyncScope(() => this.cycleUntilDone());
@@ -125,6 +128,7 @@ export class JobWorker implements OnApplicationShutdown {
         const left = this.cycledAt + BUSY_PAUSE_MS - performance.now();
         await (left > 0 ? pause(left) : setImmediate());
         this.again = false;
+        await this.buryDead();
         await this.cycle();
         this.cycledAt = performance.now();
       }
@@ -139,66 +143,18 @@ export class JobWorker implements OnApplicationShutdown {
     }
   }
 
-  /** Finds out what waits. Inside a unit, so that no commit comes between the answer and its use. */
-  private async reload(): Promise<void> {
-    await this.store.transaction(async (tx) => {
-      this.lanes.reload(await this.store.lanes());
-      this.suspectDueAt = await this.store.nextSuspectDue(tx, this.types);
-    });
-    this.stale = false;
-  }
-
   private sleep(): void {
     if (this.state !== 'running') return;
-    const dueAt = Math.min(this.lanes.nextDueAt(), this.suspect ? Number.POSITIVE_INFINITY : this.suspectDueAt);
+    const dueAt = this.nextDueAt();
     if (dueAt === Number.POSITIVE_INFINITY) return;
     this.timer = setTimeout(() => this.wake(), Math.min(MAX_SLEEP_MS, Math.max(0, dueAt - Date.now())));
   }
 
-  private async cycle(): Promise<void> {
+  private async buryDead(): Promise<void> {
     for (let death = this.deaths[0]; death; death = this.deaths[0]) {
       await this.bury(death);
       this.deaths.shift();
     }
-    if (this.stale) await this.reload();
-    const now = Date.now();
-    const claims = this.state === 'running' ? this.lanes.claimable(now) : [];
-    const wantsSuspect = this.state === 'running' && !this.suspect && this.suspectDueAt <= now;
-    if (this.outcomes.length === 0 && claims.length === 0 && !wantsSuspect) return;
-    let settled: Outcome[] = [];
-    const claimed: ClaimedJob[] = [];
-    let suspect: ClaimedJob | undefined;
-    let nextSuspectDue = Number.POSITIVE_INFINITY;
-    try {
-      await this.store.transaction(async (tx) => {
-        // Taken only now: more may have ended while the unit waited for its turn.
-        settled = this.outcomes.splice(0);
-        if (settled.length > 0) await this.store.settle(tx, settled, now);
-        for (const { lane, limit } of claims) {
-          const jobs = await this.store.claim(tx, lane, limit, now);
-          // The next one is due no earlier than the last one was, so that a busy lane does not always come first.
-          const next = jobs.length < limit ? await this.store.nextDue(tx, lane) : jobs.at(-1)?.runAt;
-          this.lanes.setDue(lane, next);
-          claimed.push(...jobs);
-        }
-        if (wantsSuspect) suspect = await this.store.claimSuspect(tx, this.types, now);
-        if (wantsSuspect && !suspect) nextSuspectDue = await this.store.nextSuspectDue(tx, this.types);
-      });
-    } catch (error) {
-      this.outcomes.unshift(...settled);
-      throw error;
-    }
-    for (const { job, runAt } of settled) {
-      if (runAt !== undefined) this.noteDue({ ...job, dueAt: runAt, suspect: isSuspect(job) });
-    }
-    for (const job of claimed) this.execute(job);
-    if (wantsSuspect) {
-      this.suspect = suspect && this.execute(suspect);
-      // There may be more of them; without one, the answer of this very unit stands until the next commit.
-      this.suspectDueAt = suspect ? now : nextSuspectDue;
-    }
-    // A lane that gave all it was asked for may have more.
-    if (claims.length > 0 && this.lanes.nextDueAt() <= now) this.again = true;
   }
 
   /** Writes that a job is dead, and lets what hangs on it follow in the same transaction. */
@@ -217,14 +173,9 @@ export class JobWorker implements OnApplicationShutdown {
     }
   }
 
-  private noteDue({ type, group, priority, dueAt, suspect = false }: DueLane): void {
-    if (suspect) this.suspectDueAt = Math.min(this.suspectDueAt, dueAt);
-    else this.lanes.note([{ type, group, priority, dueAt }]);
-  }
-
-  private execute(job: ClaimedJob): JobExecution {
+  protected execute(job: ClaimedJob): JobExecution {
     const type = this.registry.find(job.type) as RegisteredJobType;
-    const slot = this.lanes.take(job);
+    const slot = this.slotFor(job);
     const execution = new JobExecution(job, type, this.store, this.logger, (outcome) => {
       this.executions.delete(execution);
       if (this.suspect === execution) this.suspect = undefined;
@@ -240,13 +191,16 @@ export class JobWorker implements OnApplicationShutdown {
     return execution;
   }
 
-  /** Ends the attempts that the previous process was in the middle of: they run again at once, or were one too many. */
-  private async takeOver(): Promise<void> {
+  /** Ends the attempts that ended processes were in the middle of: they run again at once, or were one too many. */
+  protected async takeOver(): Promise<void> {
     const now = Date.now();
     const deaths = await this.store.transaction(async (tx) => {
       const abandoned = await this.store.findAbandoned(tx);
       if (abandoned.length === 0) return [];
-      await this.store.chargeCrash(tx, this.types);
+      await this.store.chargeCrash(
+        tx,
+        abandoned.filter(({ type }) => this.registry.find(type)),
+      );
       const outcomes = abandoned.map((job): Outcome => {
         const type = this.registry.find(job.type);
         // Of a type that nobody handles any more: it waits, uncharged, for whoever will.

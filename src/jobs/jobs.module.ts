@@ -11,6 +11,8 @@ import { JobReconciliation } from './job-reconciliation.service.js';
 import { JobDeclarations, JobRegistry } from './job-registry.service.js';
 import { JobStore } from './job-store.service.js';
 import { JobWorker } from './job-worker.service.js';
+import { SqliteJobStore } from './sqlite-job-store.service.js';
+import { SqliteJobWorker } from './sqlite-job-worker.service.js';
 import { JobsController } from './jobs.controller.js';
 
 /** Work that must happen: the queue, its worker, and the durable readers of the journal that are built on it. */
@@ -25,10 +27,19 @@ import { JobsController } from './jobs.controller.js';
       useFactory: (config: Config, units: UnitOfWork, reader: DataSource) =>
         config.JOBS_STORE === 'memory' ? MemoryJobDatabase.open(units) : new DurableJobDatabase(reader.manager, units),
     },
-    JobStore,
+    {
+      provide: JobStore,
+      inject: [JobDatabase],
+      useFactory: (database: JobDatabase) => new SqliteJobStore(database),
+    },
     JobRegistry,
     JobQueue,
-    JobWorker,
+    {
+      provide: JobWorker,
+      inject: [Config, JobRegistry, JobStore],
+      useFactory: (config: Config, registry: JobRegistry, store: SqliteJobStore) =>
+        new SqliteJobWorker(config, registry, store),
+    },
     DurableReaders,
     JobReconciliation,
   ],

@@ -1,91 +1,12 @@
 import type { RegisteredJobType } from './job-registry.service.js';
-import type { DueLane, Lane } from './job-store.service.js';
+import type { DueLane, Lane } from './job-records.js';
+import { TypeSlots, type Ahead, type Slot } from './type-slots.js';
 
-/** How much work a type claims ahead of its free slots: what it finishes in this time. */
-const AHEAD_MS = 20;
-/** The most jobs of a type that are claimed ahead. */
-const MAX_AHEAD = 1000;
+/** A claim is under way for a few ms. */
+const AHEAD: Ahead = { ms: 20, most: 1000 };
 
-/** A place for one claimed job. */
-export interface Slot {
-  /** Calls `start` once the job may run. */
-  whenMyTurn(start: () => void): void;
-  free(): void;
-}
-
-/** What one type of job is doing. */
-class TypeBook {
+class TypeBook extends TypeSlots {
   readonly lanes = new Map<string, DueLane>();
-  readonly takenByGroup = new Map<string, number>();
-  private readonly queue: { start: () => void; freed: boolean }[] = [];
-  private taken = 0;
-  private running = 0;
-  private finished = 0;
-  private claimedAt = 0;
-
-  constructor(readonly type: RegisteredJobType) {}
-
-  /**
-   * How many more jobs may be claimed. Fast handlers finish many jobs while a claim is under way; claiming ahead what
-   * they finish in 20 ms keeps them busy, and slow ones leave their next job to whoever is free.
-   */
-  room(now: number): number {
-    const { concurrency, groupConcurrency } = this.type.options;
-    const grouped = groupConcurrency < concurrency;
-    const pace = this.finished / Math.max(1, now - this.claimedAt);
-    const ahead = grouped ? 0 : Math.min(MAX_AHEAD, Math.floor(pace * AHEAD_MS));
-    this.finished = 0;
-    this.claimedAt = now;
-    return concurrency + ahead - this.taken;
-  }
-
-  get hasRoom(): boolean {
-    return this.taken < this.type.options.concurrency;
-  }
-
-  roomOfGroup(group: string): number {
-    return this.type.options.groupConcurrency - (this.takenByGroup.get(group) ?? 0);
-  }
-
-  take(group: string): Slot {
-    this.count(group, 1);
-    const place = { start: (): void => undefined, freed: false };
-    let running = false;
-    return {
-      whenMyTurn: (start) => {
-        place.start = () => {
-          running = true;
-          start();
-        };
-        this.queue.push(place);
-        this.startNext();
-      },
-      free: () => {
-        place.freed = true;
-        this.count(group, -1);
-        this.finished += 1;
-        if (running) this.running -= 1;
-        this.startNext();
-      },
-    };
-  }
-
-  private count(group: string, change: number): void {
-    this.taken += change;
-    const ofGroup = (this.takenByGroup.get(group) ?? 0) + change;
-    if (ofGroup === 0) this.takenByGroup.delete(group);
-    else this.takenByGroup.set(group, ofGroup);
-  }
-
-  private startNext(): void {
-    while (this.running < this.type.options.concurrency) {
-      const place = this.queue.shift();
-      if (!place) return;
-      if (place.freed) continue;
-      this.running += 1;
-      place.start();
-    }
-  }
 }
 
 /**
@@ -99,7 +20,7 @@ export class LaneBook {
 
   /** Begins to work on a type. */
   open(type: RegisteredJobType): void {
-    this.types.set(type.name, new TypeBook(type));
+    this.types.set(type.name, new TypeBook(type, AHEAD));
   }
 
   /** Takes note of waiting jobs. */

@@ -10,6 +10,7 @@ import { JobStore } from '../../src/jobs/job-store.service.js';
 import { JobRow } from '../../src/jobs/job.entity.js';
 import { JobLeaseLostError, UnrecoverableJobError, type JobContext, type JobState } from '../../src/jobs/job-types.js';
 import { JobWorker } from '../../src/jobs/job-worker.service.js';
+import type { SqliteJobStore } from '../../src/jobs/sqlite-job-store.service.js';
 import { JobsModule } from '../../src/jobs/jobs.module.js';
 import { Inbox } from '../support/inbox.js';
 import { seededRandom } from '../support/random.js';
@@ -398,7 +399,9 @@ describe.each(['database', 'memory'] as const)('the job queue, JOBS_STORE=%s', (
   });
 
   it('goes on after the database failed, with everything that waited', async () => {
-    const claim = vi.spyOn(server.app.get(JobStore), 'claim').mockRejectedValueOnce(new Error('disk trouble'));
+    const claim = vi
+      .spyOn(server.app.get(JobStore) as SqliteJobStore, 'claim')
+      .mockRejectedValueOnce(new Error('disk trouble'));
     work = ({ attempt }) => {
       if (attempt === 1) throw new Error('once');
     };
@@ -415,7 +418,7 @@ describe.each(['database', 'memory'] as const)('the job queue, JOBS_STORE=%s', (
   });
 
   it('remembers what waited in a transaction that failed, whoever wakes it next', async () => {
-    const jobs = server.app.get(JobStore);
+    const jobs = server.app.get(JobStore) as SqliteJobStore;
     const claim = jobs.claim.bind(jobs);
     let failures = 0;
     const spy = vi.spyOn(jobs, 'claim').mockImplementation(async (tx, lane, limit, now) => {
