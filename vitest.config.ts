@@ -21,6 +21,7 @@ const ON_BOTH = [
   'connections',
   'bad-input',
   'unit-of-work',
+  'jobs',
 ].map((name) => `test/e2e/${name}.e2e-spec.ts`);
 
 const shared = {

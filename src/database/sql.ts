@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 
 /** Whether a data source is one of PostgreSQL. */
 export function isPostgres({ options }: DataSource): boolean {
@@ -15,4 +15,10 @@ export function isUniqueViolation(error: unknown): boolean {
 export function sqlFor(source: DataSource, sql: string): string {
   let count = 0;
   return isPostgres(source) ? sql.replaceAll('?', () => `$${(count += 1)}`) : sql;
+}
+
+/** Runs a statement that writes on PostgreSQL, and returns what its `RETURNING` says: TypeORM's own answer differs by verb. */
+export async function rowsWritten<T>(tx: EntityManager, sql: string, parameters: unknown[]): Promise<T[]> {
+  const result: { records: T[] } | undefined = await tx.queryRunner?.query(sql, parameters, true);
+  return result?.records ?? [];
 }

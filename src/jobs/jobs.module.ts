@@ -3,7 +3,10 @@ import { DiscoveryModule } from '@nestjs/core';
 import { getDataSourceToken } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { Config } from '../config/config.js';
-import { UnitOfWork } from '../database/unit-of-work.js';
+import { Instances } from '../database/instances.js';
+import { UnitOfWork, WRITER } from '../database/unit-of-work.js';
+import { BossJobStore } from './boss-job-store.service.js';
+import { BossJobWorker } from './boss-job-worker.service.js';
 import { DurableReaders } from './durable-readers.service.js';
 import { DurableJobDatabase, JobDatabase, MemoryJobDatabase } from './job-database.service.js';
 import { JobQueue } from './job-queue.service.js';
@@ -29,16 +32,19 @@ import { JobsController } from './jobs.controller.js';
     },
     {
       provide: JobStore,
-      inject: [JobDatabase],
-      useFactory: (database: JobDatabase) => new SqliteJobStore(database),
+      inject: [Config, JobDatabase, WRITER, Instances],
+      useFactory: (config: Config, database: JobDatabase, writer: DataSource, instances: Instances) =>
+        runsOnBoss(config) ? BossJobStore.open(database, writer, instances) : new SqliteJobStore(database),
     },
     JobRegistry,
     JobQueue,
     {
       provide: JobWorker,
-      inject: [Config, JobRegistry, JobStore],
-      useFactory: (config: Config, registry: JobRegistry, store: SqliteJobStore) =>
-        new SqliteJobWorker(config, registry, store),
+      inject: [Config, JobRegistry, JobStore, Instances],
+      useFactory: (config: Config, registry: JobRegistry, store: JobStore, instances: Instances) =>
+        store instanceof BossJobStore
+          ? new BossJobWorker(config, registry, store, instances)
+          : new SqliteJobWorker(config, registry, store as SqliteJobStore),
     },
     DurableReaders,
     JobReconciliation,
@@ -53,6 +59,11 @@ export class JobsModule {
       providers: [{ provide: JobDeclarations, useValue: new JobDeclarations(types) }],
     };
   }
+}
+
+/** Whether jobs are in PostgreSQL. In memory they are in a table of SQLite, whatever the service's database is. */
+function runsOnBoss({ DATABASE_URL: database, JOBS_STORE: store }: Config): boolean {
+  return database.kind === 'postgres' && store === 'database';
 }
 
 /** Holds the declarations of one module. */

@@ -41,6 +41,11 @@ export class TypeSlots {
     return concurrency + ahead - this.taken;
   }
 
+  /** Whether its groups have a limit of their own. */
+  get isGrouped(): boolean {
+    return this.type.options.groupConcurrency !== Number.POSITIVE_INFINITY;
+  }
+
   get hasRoom(): boolean {
     return this.taken < this.type.options.concurrency;
   }

@@ -7,12 +7,12 @@ import { DurableReaders } from '../../src/jobs/durable-readers.service.js';
 import { JobHandler, OnDeadJob } from '../../src/jobs/job-handler.js';
 import { JobQueue } from '../../src/jobs/job-queue.service.js';
 import { JobStore } from '../../src/jobs/job-store.service.js';
-import { JobRow } from '../../src/jobs/job.entity.js';
 import { JobLeaseLostError, UnrecoverableJobError, type JobContext, type JobState } from '../../src/jobs/job-types.js';
 import { JobWorker } from '../../src/jobs/job-worker.service.js';
 import type { SqliteJobStore } from '../../src/jobs/sqlite-job-store.service.js';
 import { JobsModule } from '../../src/jobs/jobs.module.js';
 import { Inbox } from '../support/inbox.js';
+import { changeJob } from '../support/jobs.js';
 import { seededRandom } from '../support/random.js';
 import { ADMIN, TestServer } from '../support/server.js';
 
@@ -578,12 +578,10 @@ describe('the job queue across a restart', () => {
     );
     await server.app.close();
     await server.restartAfter(async (app) => {
-      await app.get(UnitOfWork).run(async (tx) => {
-        for (const id of ids) {
-          const claim = { state: 'processing' as const, lease: 'gone', attempts: crashesBefore + 1 };
-          await tx.update(JobRow, { id }, { ...claim, crashes: crashesBefore });
-        }
-      });
+      for (const id of ids) {
+        const claim = { state: 'processing' as const, lease: 'gone', attempts: crashesBefore + 1 };
+        await changeJob(app, id, { ...claim, crashes: crashesBefore });
+      }
     });
     bind();
     return ids;
@@ -598,9 +596,7 @@ describe('the job queue across a restart', () => {
     const closing = server.app.close();
     held.open();
     await closing;
-    await server.restartAfter(async (app) => {
-      await app.get(UnitOfWork).run((tx) => tx.update(JobRow, { id: later }, { runAt: Date.now() }));
-    });
+    await server.restartAfter((app) => changeJob(app, later, { runAt: Date.now() }));
     bind();
     await runs.next(({ name }) => name === 'later');
     await worker.idle();
@@ -661,7 +657,7 @@ describe('the job queue across a restart', () => {
     await worker.idle();
     await server.app.close();
     const orphan = { type: 'gone.type', state: 'processing' as const, lease: 'gone', finishedAt: null };
-    await server.restartAfter((app) => app.get(UnitOfWork).run((tx) => tx.update(JobRow, { id }, orphan)));
+    await server.restartAfter((app) => changeJob(app, id, orphan));
     bind();
     await worker.idle();
     expect(await queue.get(id)).toMatchObject({ state: 'failed', crashes: 2 });

@@ -11,6 +11,7 @@ import { DurableReaders } from '../../src/jobs/durable-readers.service.js';
 import { JobQueue } from '../../src/jobs/job-queue.service.js';
 import { JobWorker } from '../../src/jobs/job-worker.service.js';
 import { JobRow } from '../../src/jobs/job.entity.js';
+import { changeJob } from '../support/jobs.js';
 import { ADMIN, TestServer } from '../support/server.js';
 
 /** Reads `name{labels} value` lines. */
@@ -206,7 +207,7 @@ describe('the reconciliation', () => {
 
   it('forgives what an admin has discarded', async () => {
     const job = await jobOf('reader.crm');
-    await server.app.get(UnitOfWork).run((tx) => tx.update(JobRow, { id: job.id }, { state: 'dead' }));
+    await changeJob(server.app, job.id, { state: 'dead' });
     expect((await server.api.delete(`/jobs/${job.id}`, admin)).status).toBe(204);
     expect(await counts()).toEqual(CLEAN);
   });

@@ -3,10 +3,10 @@ import { EventBus } from '../../src/events/event-bus.js';
 import { DurableReaders } from '../../src/jobs/durable-readers.service.js';
 import { JobWorker } from '../../src/jobs/job-worker.service.js';
 import { JobQueue } from '../../src/jobs/job-queue.service.js';
-import { JobRow } from '../../src/jobs/job.entity.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import type { TestUser } from './api.js';
 import type { Receiver } from './receiver.js';
+import { changeJob } from './jobs.js';
 import { ADMIN, TestServer } from './server.js';
 
 const MINUTE_MS = 60_000;
@@ -69,8 +69,7 @@ async function dieTrying({ app }: TestServer, email: string): Promise<void> {
   const history = [3, 2, 1].map((left) => {
     return { attempt: 4 - left, at: now - left * MINUTE_MS, error: 'SMTP 451 4.7.1: try again later' };
   });
-  const dead = { state: 'dead' as const, attempts: 3, history, startedAt: now - MINUTE_MS, finishedAt: now };
-  await app.get(UnitOfWork).run((tx) => tx.update(JobRow, { id }, dead));
+  await changeJob(app, id, { state: 'dead', attempts: 3, history, startedAt: now - MINUTE_MS, finishedAt: now });
 }
 
 async function publishOne(bus: EventBus, users: TestUser[], seed: number): Promise<void> {

@@ -34,7 +34,6 @@ export class TestDatabase {
     url.pathname = `/${name}`;
     const environment = {
       DATABASE_URL: url.href,
-      JOBS_STORE: 'memory',
       JWT_SECRET: randomBytes(48).toString('base64'),
       DATA_KEY: randomBytes(32).toString('base64'),
     };
