@@ -3,6 +3,7 @@ import { InjectRepository } from '@nestjs/typeorm';
 import { LessThan, LessThanOrEqual, MoreThan, In, type EntityManager, type Repository } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import { currentRequestContext } from '../common/request-context.js';
+import { HotQueries, type HotQuery } from '../database/hot-queries.service.js';
 import { Instances } from '../database/instances.js';
 import { topOf } from '../database/journal-top.js';
 import { SecretCipher } from '../database/secret-cipher.service.js';
@@ -51,11 +52,17 @@ const COLUMNS = [
 /** The end of the table: the newest row, and the highest `seq` there ever was, also if its row is gone. */
 const endOf = (top: string) => `SELECT (${top}) AS top, last.seq, last.hash FROM (SELECT 1) AS one
   LEFT JOIN (SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1) AS last ON true`;
-const INTO = `INSERT INTO events (${COLUMNS.map((name) => `"${name}"`).join()}) VALUES `;
+const NAMES = COLUMNS.map((name) => `"${name}"`).join();
+/** What has come to the end of the table: asked with every flush of commits, by every instance. */
+const FOLLOWING = `SELECT ${NAMES} FROM events WHERE published AND seq > ? ORDER BY seq LIMIT ${PAGE}`;
+const INTO = `INSERT INTO events (${NAMES}) VALUES `;
 /** Written with every event: building the same statement anew would cost ten times what running it does. */
 const INSERT = `${INTO}(${COLUMNS.map(() => '?').join()})`;
 
 const NO_ORIGIN: EventOrigin = { requestId: null, actorId: null, sessionId: null, ip: null, userAgent: null };
+
+/** A row as the driver returns it. */
+type StoredEvent = Omit<EventRow, 'payload'> & { payload: string };
 
 interface End {
   seq: number;
@@ -88,6 +95,7 @@ export class EventJournal implements OnModuleInit {
   /** Whether others write into the table too. */
   private readonly isShared: boolean;
   private readonly endQuery: string;
+  private readonly findFollowing: HotQuery<StoredEvent>;
   /** What is read of the end of the table, now and next. */
   private following: Promise<void> | undefined;
   private followingNext: Promise<void> | undefined;
@@ -96,12 +104,14 @@ export class EventJournal implements OnModuleInit {
     @InjectRepository(EventRow) private readonly rows: Repository<EventRow>,
     private readonly unitOfWork: UnitOfWork,
     private readonly instances: Instances,
+    hot: HotQueries,
     cipher: SecretCipher,
   ) {
     this.chainKey = chainKeyFrom(cipher);
     const { connection } = rows.manager;
     this.isShared = isPostgres(connection);
     this.endQuery = endOf(topOf(connection));
+    this.findFollowing = hot.prepare(FOLLOWING);
   }
 
   /** Takes the newest events into memory, and begins the chain behind the rows of a database that is older than it. */
@@ -167,15 +177,16 @@ export class EventJournal implements OnModuleInit {
     for (let full = true; full;) {
       const afterSeq = this.recent.newest?.seq ?? 0;
       // Of nobody's unit: what is not committed is not to be seen here.
-      const events = await this.unitOfWork.detached(() => this.select({ afterSeq, limit: PAGE }));
-      for (const event of events) {
+      const rows = await this.unitOfWork.detached(() => this.findFollowing(afterSeq));
+      for (const row of rows) {
+        const event = toEvent({ ...row, payload: JSON.parse(row.payload) as EventRow['payload'] });
         const at = this.committing.get(event.id);
         if (at !== undefined) this.committed.set(event, at);
         this.committing.delete(event.id);
         this.recent.push(event);
       }
-      if (events.length > 0) this.listeners.forEach((listener) => listener());
-      full = events.length === PAGE;
+      if (rows.length > 0) this.listeners.forEach((listener) => listener());
+      full = rows.length === PAGE;
     }
   }
 

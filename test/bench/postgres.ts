@@ -4,14 +4,13 @@ import { WebSocket } from 'ws';
 import { BuiltServer } from '../support/built-server.js';
 import { TestDatabase } from '../support/database.js';
 import { startPostgres } from '../support/postgres.js';
-import { load } from './http-load.js';
+import { load, type Load } from './http-load.js';
 import { percentile, report, type Figure } from './report.js';
 import { loginAsAdmin } from './server-process.js';
 
 /** Connections that send one request after the other to each instance. */
 const CONNECTIONS = 16;
 const PHASE_MS = 5000;
-const ROUNDS = 2;
 const MOST = 3;
 /** How long, and how often, one event after the other is published while nothing else happens. */
 const QUIET_EVENTS = 200;
@@ -28,19 +27,24 @@ const environment = {
   ...database.environment,
 };
 const instances: BuiltServer[] = [];
-for (let n = 0; n < MOST; n += 1) instances.push(await BuiltServer.start(environment));
-const ports = instances.map(({ url }) => Number(new URL(url).port));
-const token = await loginAsAdmin(ports[0] ?? 0);
+const ports: number[] = [];
+let token = '';
+/** Of an account for each connection: what is done to one account is done one after the other. */
+const tokens: string[] = [];
 
-/** An account for each connection: what is done to one account is done one after the other. */
-const tokens = await Promise.all(Array.from({ length: CONNECTIONS }, () => register()));
 const headOf = (of: string) => `Host: x\r\nAuthorization: Bearer ${of}\r\n`;
 const body = JSON.stringify({ name: 'A program', scopes: ['events:read'] });
-const POST = tokens.map(
-  (of) =>
-    `POST /api/v1/api-keys HTTP/1.1\r\n${headOf(of)}Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
-);
-const GET = tokens.map((of) => `GET /api/v1/users/me HTTP/1.1\r\n${headOf(of)}\r\n`);
+const posts = () =>
+  tokens.map(
+    (of) =>
+      `POST /api/v1/api-keys HTTP/1.1\r\n${headOf(of)}Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  );
+const gets = () => tokens.map((of) => `GET /api/v1/users/me HTTP/1.1\r\n${headOf(of)}\r\n`);
+
+async function prepare(): Promise<void> {
+  token = await loginAsAdmin(ports[0] ?? 0);
+  for (let n = 0; n < CONNECTIONS; n += 1) tokens.push(await register());
+}
 
 async function register(): Promise<string> {
   const answer = await fetch(`http://127.0.0.1:${ports[0]}/api/v1/auth/register`, {
@@ -51,12 +55,9 @@ async function register(): Promise<string> {
   return ((await answer.json()) as { data: { accessToken: string } }).data.accessToken;
 }
 
-/** What some instances do together while each of them is kept busy. */
-async function together(
-  count: number,
-  request: readonly string[],
-): Promise<{ perSecond: number; latencies: number[] }> {
-  const runs = await Promise.all(ports.slice(0, count).map((port) => load(port, request, CONNECTIONS, PHASE_MS)));
+/** What all instances do together while each of them is kept busy. */
+async function together(requests: readonly string[]): Promise<Load> {
+  const runs = await Promise.all(ports.map((port) => load(port, requests, CONNECTIONS, PHASE_MS)));
   return {
     perSecond: runs.reduce((sum, run) => sum + run.perSecond, 0),
     latencies: runs.flatMap(({ latencies }) => latencies),
@@ -106,30 +107,31 @@ const times = (latencies: readonly number[]) =>
   `${percentile(latencies, 50).toFixed(1)} / ${percentile(latencies, 99).toFixed(1)}`;
 
 const figures: Record<string, Figure> = {};
-const quietTimes = await quiet();
-figures['quiet, request to answer, p50 / p99 (ms)'] = { value: times(quietTimes.answer) };
-figures['quiet, request to receipt on the same instance, p50 / p99 (ms)'] = { value: times(quietTimes.own) };
-figures['quiet, request to receipt on another instance, p50 / p99 (ms)'] = { value: times(quietTimes.other) };
-for (const [name, request] of [
-  ['POST /api-keys', POST],
-  ['GET /users/me', GET],
-] as const) {
-  const runs = new Map<number, { perSecond: number; latencies: number[] }[]>();
-  for (let round = 0; round <= ROUNDS; round += 1) {
-    for (let count = 1; count <= MOST; count += 1) {
-      const run = await together(count, request);
-      // The first round warms up.
-      if (round > 0) runs.set(count, [...(runs.get(count) ?? []), run]);
-    }
+for (let count = 1; count <= MOST; count += 1) {
+  // Only those that are measured: each of them follows what the others write.
+  const instance = await BuiltServer.start(environment);
+  instances.push(instance);
+  ports.push(Number(new URL(instance.url).port));
+  if (tokens.length === 0) await prepare();
+  if (count === 2) {
+    const found = await quiet();
+    figures['quiet, request to answer, p50 / p99 (ms)'] = { value: times(found.answer) };
+    figures['quiet, request to receipt on the same instance, p50 / p99 (ms)'] = { value: times(found.own) };
+    figures['quiet, request to receipt on another instance, p50 / p99 (ms)'] = { value: times(found.other) };
   }
-  for (const [count, all] of runs) {
-    const rate = all.reduce((sum, { perSecond }) => sum + perSecond, 0) / all.length;
-    figures[`${name} per second, ${count} instance${count === 1 ? '' : 's'}`] = { value: Math.round(rate) };
-    figures[`${name}, ${count}, p50 / p99 (ms)`] = { value: times(all.flatMap(({ latencies }) => latencies)) };
+  for (const [name, requests] of [
+    ['POST /api-keys', posts()],
+    ['GET /users/me', gets()],
+  ] as const) {
+    // The first one warms up.
+    await together(requests);
+    const { perSecond, latencies } = await together(requests);
+    figures[`${name} per second, ${count} instance${count === 1 ? '' : 's'}`] = { value: Math.round(perSecond) };
+    figures[`${name}, ${count}, p50 / p99 (ms)`] = { value: times(latencies) };
   }
 }
 figures['conditions'] = {
-  value: `${CONNECTIONS} connections per instance, ${PHASE_MS} ms a phase, interleaved ${ROUNDS} times after one to warm up; PostgreSQL (fsync on), the instances and the client share the machine's cores`,
+  value: `${CONNECTIONS} connections per instance, each for an account of its own, ${PHASE_MS} ms a phase after one to warm up; PostgreSQL (fsync on), the instances and the client share the machine's cores`,
 };
 report('postgres', figures);
 for (const instance of instances) await instance.stop('SIGTERM');
