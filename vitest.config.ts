@@ -20,6 +20,13 @@ const ON_BOTH = [
   'sse',
   'connections',
   'bad-input',
+  'access-table',
+  'audit',
+  'health',
+  'overview',
+  'extension-handlers',
+  'extension-security-alerts',
+  'extension-user-notes',
   'unit-of-work',
   'jobs',
 ].map((name) => `test/e2e/${name}.e2e-spec.ts`);

@@ -1,8 +1,10 @@
 import fs from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { Config } from '../../src/config/config.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { EventBus } from '../../src/events/event-bus.js';
+import { onPostgres } from '../support/database.js';
 import { TestServer } from '../support/server.js';
 
 describe('the probes', () => {
@@ -32,30 +34,37 @@ describe('the probes', () => {
 
   it('tell alive from ready: a writer that is stuck is not ready, and ready again once it is free', async () => {
     let release = (): void => undefined;
-    const stuck = server.app.get(UnitOfWork).run(() => new Promise<void>((resolve) => (release = resolve)));
+    const held = new Promise<void>((resolve) => (release = resolve));
+    // On PostgreSQL every connection of the pool.
+    const count = onPostgres ? server.app.get(Config).DATABASE_POOL_SIZE : 1;
+    const stuck = Array.from({ length: count }, () => server.app.get(UnitOfWork).run(() => held));
     expect(await probe('/readiness')).toMatchObject({
       status: 503,
       body: { error: { code: 'SERVICE_UNAVAILABLE', details: [{ code: 'NOT_READY' }] } },
     });
     expect((await probe('/health')).status).toBe(200);
     release();
-    await stuck;
+    await Promise.all(stuck);
     expect((await probe('/readiness')).status).toBe(200);
   });
 
-  it('is not ready on a disk that is full or cannot be written to, and names the check', async () => {
-    const stats = await fs.statfs('.');
-    vi.spyOn(fs, 'statfs').mockResolvedValueOnce(Object.assign(stats, { bavail: 100, bsize: 4096 }));
-    syncBuiltinESMExports();
-    expect(await probe('/readiness')).toMatchObject({
-      status: 503,
-      body: { error: { message: 'The check "disk" failed' } },
-    });
-    vi.spyOn(fs, 'access').mockRejectedValueOnce(Object.assign(new Error('read-only'), { code: 'EROFS' }));
-    syncBuiltinESMExports();
-    expect((await probe('/readiness')).status).toBe(503);
-    expect((await probe('/readiness')).status).toBe(200);
-  });
+  // The disk of a server is for its own monitoring.
+  it.skipIf(onPostgres)(
+    '(of SQLite) is not ready on a disk that is full or cannot be written to, and names the check',
+    async () => {
+      const stats = await fs.statfs('.');
+      vi.spyOn(fs, 'statfs').mockResolvedValueOnce(Object.assign(stats, { bavail: 100, bsize: 4096 }));
+      syncBuiltinESMExports();
+      expect(await probe('/readiness')).toMatchObject({
+        status: 503,
+        body: { error: { message: 'The check "disk" failed' } },
+      });
+      vi.spyOn(fs, 'access').mockRejectedValueOnce(Object.assign(new Error('read-only'), { code: 'EROFS' }));
+      syncBuiltinESMExports();
+      expect((await probe('/readiness')).status).toBe(503);
+      expect((await probe('/readiness')).status).toBe(200);
+    },
+  );
 
   it('is not ready while events are not delivered to live clients, and ready again once they are', async () => {
     const deliver = vi.spyOn(server.app.get(EventBus), 'deliver').mockImplementation(() => {

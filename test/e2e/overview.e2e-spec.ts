@@ -6,6 +6,7 @@ import { ATTEMPTS_BY_OUTCOME } from '../../src/webhooks/attempt-counts.service.j
 import { EventRelay } from '../../src/events/event-relay.service.js';
 import { DurableReaders } from '../../src/jobs/durable-readers.service.js';
 import { JobWorker } from '../../src/jobs/job-worker.service.js';
+import { onPostgres } from '../support/database.js';
 import { deadJob } from '../support/jobs.js';
 import { Receiver } from '../support/receiver.js';
 import { ADMIN, TestServer } from '../support/server.js';
@@ -101,7 +102,8 @@ describe('the overview for admins', () => {
     expect(readerLag).toMatchObject({ live: 0, webhooks: 0 });
   });
 
-  it('looks at the last hour by an index, row by row', async () => {
+  // PostgreSQL chooses by its statistics, and a table of a test is too small for any index.
+  it.skipIf(onPostgres)('(of SQLite) looks at the last hour by an index, row by row', async () => {
     const reader = server.app.get(DataSource);
     const plan = async (sql: string): Promise<string> => {
       const steps = await reader.query<{ detail: string }[]>(`EXPLAIN QUERY PLAN ${sql.replaceAll('?', '1')}`);
