@@ -7,7 +7,7 @@ import type { Gate, Statement } from './gate.js';
 import { PostgresGate } from './postgres-gate.js';
 import { SqliteGate } from './sqlite-gate.js';
 
-/** Injection token of the one connection that writes. Nothing but UnitOfWork and the database's own start uses it. */
+/** Injection token of the one connection that writes. Nothing but UnitOfWork, the database's own start and pg-boss uses it. */
 export const WRITER = Symbol('writer data source');
 
 /** One after the other, in the order of the names. */

@@ -100,6 +100,11 @@ export class BossJobStore extends JobStore {
     return added ?? [];
   }
 
+  /** Lets no other instance claim jobs of these types before the current unit has ended: pg-boss counts what is committed. */
+  async lockGroups(types: readonly string[]): Promise<void> {
+    if (types.length > 0) await this.database.units.lock(...types.map((type) => `job groups ${type}`));
+  }
+
   /** Claims up to `limit` due jobs of a type, the highest priority first. */
   async claim(
     tx: EntityManager,

@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.js';
 import type { Instances } from '../database/instances.js';
 import type { BossJobStore } from './boss-job-store.service.js';
+import type { JobExecution } from './job-execution.js';
 import { isSuspect, type ClaimedJob, type Outcome } from './job-records.js';
 import type { JobRegistry } from './job-registry.service.js';
 import { JobWorker } from './job-worker.service.js';
@@ -32,6 +33,8 @@ export class BossJobWorker extends JobWorker {
   private readonly slots = new Map<string, TypeSlots>();
   /** When the next job of a type may be due, in epoch ms of this process. */
   private readonly due = new Map<string, number>();
+  /** Claimed ahead, and still waiting when the last touch was made. */
+  private kept: JobExecution[] = [];
   private touching: Promise<void> | undefined;
   private touchTimer: NodeJS.Timeout | undefined;
 
@@ -118,6 +121,8 @@ export class BossJobWorker extends JobWorker {
   ): Promise<{ jobs: ClaimedJob[]; suspect: ClaimedJob | undefined; due: Map<string, number> }> {
     return this.store.transaction(async (tx) => {
       if (settled.length > 0) await this.store.settle(tx, settled);
+      const grouped = claims.filter(({ type }) => this.slotsOf(type).isGrouped);
+      await this.store.lockGroups(grouped.map(({ type }) => type));
       const claimed: ClaimedJob[] = [];
       const due = new Map<string, number>();
       const spent: string[] = [];
@@ -170,6 +175,9 @@ export class BossJobWorker extends JobWorker {
   /** Says that what runs here still runs, and takes over what nobody says that of any more. */
   private async touch(): Promise<void> {
     try {
+      // Another instance may be free for what was claimed ahead of handlers that turned out to be slow.
+      for (const execution of this.kept) execution.returnUnlessStarted();
+      this.kept = [...this.executions].filter(({ isWaiting }) => isWaiting);
       await this.store.touch([...this.executions].map(({ job }) => job));
       await this.takeOver();
     } catch (error) {

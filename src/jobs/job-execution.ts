@@ -41,6 +41,11 @@ export class JobExecution {
     void this.run();
   }
 
+  /** Whether its turn has not come yet. */
+  get isWaiting(): boolean {
+    return !this.started && !this.ended;
+  }
+
   /** Gives an attempt back that has not begun. */
   returnUnlessStarted(): void {
     if (!this.started) this.giveBack();

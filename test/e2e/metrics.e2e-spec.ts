@@ -11,7 +11,7 @@ import { DurableReaders } from '../../src/jobs/durable-readers.service.js';
 import { JobQueue } from '../../src/jobs/job-queue.service.js';
 import { JobWorker } from '../../src/jobs/job-worker.service.js';
 import { JobRow } from '../../src/jobs/job.entity.js';
-import { changeJob } from '../support/jobs.js';
+import { changeJob, takeRow } from '../support/jobs.js';
 import { ADMIN, TestServer } from '../support/server.js';
 
 /** Reads `name{labels} value` lines. */
@@ -118,20 +118,14 @@ describe('the reconciliation', () => {
     return job as JobRow;
   };
   /** Takes rows away, looks, and puts them back. */
-  async function without<T extends object>(entity: new () => T, row: T, look: () => Promise<void>): Promise<void> {
-    const { id } = row as { id: string };
-    const units = server.app.get(UnitOfWork);
-    await units.run((tx) => tx.delete(entity, { id }));
-    try {
-      await look();
-    } finally {
-      await units.run((tx) => tx.insert(entity, row as never));
-    }
+  async function without(row: JobRow | EventRow, look: () => Promise<void>): Promise<void> {
+    const putBack = await takeRow(server.app, row instanceof EventRow ? EventRow : JobRow, row.id);
+    await look().finally(putBack);
   }
 
   it('counts an event whose durable reader left no job', async () => {
     expect(await counts()).toEqual(CLEAN);
-    await without(JobRow, await jobOf('reader.crm'), async () =>
+    await without(await jobOf('reader.crm'), async () =>
       expect(await counts()).toEqual({ ...CLEAN, events_without_jobs: 1 }),
     );
   });
@@ -145,7 +139,7 @@ describe('the reconciliation', () => {
     await server.app.get(JobWorker).idle();
     expect(await counts()).toEqual(CLEAN);
     const newest = await jobOf('reader.crm');
-    await without(JobRow, newest, async () => {
+    await without(newest, async () => {
       expect(await counts()).toEqual({ ...CLEAN, events_without_jobs: 1 });
       const reader = server.app.get(DurableReaders).withJobs.find(({ type }) => type === 'reader.crm')?.reader;
       const { since = 0, position = 0 } = reader ?? {};
@@ -184,16 +178,16 @@ describe('the reconciliation', () => {
     const first = await server.app
       .get(UnitOfWork)
       .run((tx) => tx.query<{ timestamp: string }[]>('SELECT timestamp FROM events WHERE seq = 1'));
-    const setFirst = (timestamp: string | undefined) =>
-      server.app.get(UnitOfWork).run((tx) => tx.query('UPDATE events SET timestamp = ? WHERE seq = 1', [timestamp]));
+    const setFirst = (timestamp = '') =>
+      server.app.get(UnitOfWork).run((tx) => tx.update(EventRow, { seq: 1 }, { timestamp }));
     await setFirst(aged);
-    await without(EventRow, row, async () => expect(await counts()).toEqual({ ...CLEAN, jobs_without_events: 1 }));
+    await without(row, async () => expect(await counts()).toEqual({ ...CLEAN, jobs_without_events: 1 }));
     await setFirst(first[0]?.timestamp);
   });
 
   it('counts a delivery for which no attempt will ever be made, on the metric and the probe too', async () => {
     const waiting = await server.app.get(JobQueue).list({ type: 'webhook.attempt', state: 'pending', limit: 9 });
-    await without(JobRow, waiting[0] as JobRow, async () => {
+    await without(waiting[0] as JobRow, async () => {
       expect(await counts()).toEqual({ ...CLEAN, deliveries_without_outcome: 1 });
       const metrics = await scrape(server.url);
       expect(metrics.get('herald_reconcile_mismatches{check="deliveries_without_outcome"}')).toBe(1);

@@ -1,6 +1,7 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
+import { EventRow } from '../../src/events/event.entity.js';
 import { JobQueue } from '../../src/jobs/job-queue.service.js';
 import { JobRow } from '../../src/jobs/job.entity.js';
 import type { JobState } from '../../src/jobs/job-types.js';
@@ -24,6 +25,27 @@ export async function changeJob(app: INestApplicationContext, id: string, change
   await app.get(UnitOfWork).run(async (tx) => {
     if (tx.connection.options.type === 'postgres') await changeOnBoss(tx, id, change);
     else await tx.update(JobRow, { id }, change);
+  });
+}
+
+/** Removes a job or an event behind everybody's back. Returns what puts it back. */
+export async function takeRow(
+  app: INestApplicationContext,
+  entity: typeof JobRow | typeof EventRow,
+  id: string,
+): Promise<() => Promise<unknown>> {
+  const units = app.get(UnitOfWork);
+  return units.run(async (tx) => {
+    if (tx.connection.options.type !== 'postgres') {
+      const row = await tx.findOneByOrFail<JobRow | EventRow>(entity, { id });
+      await tx.delete(entity, { id });
+      return () => units.run((later) => later.insert(entity, row as object));
+    }
+    const table = entity === JobRow ? 'pgboss.job' : 'events';
+    const [row] = await tx.query<object[]>(`SELECT to_jsonb(one) AS one FROM ${table} AS one WHERE id = $1`, [id]);
+    await tx.query(`DELETE FROM ${table} WHERE id = $1`, [id]);
+    const back = `INSERT INTO ${table} SELECT (jsonb_populate_record(NULL::${table}, $1::jsonb -> 'one')).*`;
+    return () => units.run((later) => later.query(back, [JSON.stringify(row)]));
   });
 }
 
