@@ -29,6 +29,12 @@ const ON_BOTH = [
   'extension-user-notes',
   'unit-of-work',
   'jobs',
+  'mail',
+  'metrics',
+  'webhooks',
+  'extension-handlers',
+  'extension-security-alerts',
+  'extension-user-notes',
 ].map((name) => `test/e2e/${name}.e2e-spec.ts`);
 
 const shared = {
