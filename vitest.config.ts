@@ -32,9 +32,6 @@ const ON_BOTH = [
   'mail',
   'metrics',
   'webhooks',
-  'extension-handlers',
-  'extension-security-alerts',
-  'extension-user-notes',
 ].map((name) => `test/e2e/${name}.e2e-spec.ts`);
 
 const shared = {
