@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { Catch, HttpException, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, HTTP_STATUS, type ErrorCode } from './app-error.js';
+import { isDatabaseAway } from './database-away.js';
 
 /**
  * Turns whatever a request ended in into the contract's `{"error":{code,message,details?},"requestId"}`.
@@ -20,7 +21,12 @@ export class HttpErrorFilter implements ExceptionFilter {
     const request = http.getRequest<FastifyRequest>();
     const reply = http.getResponse<FastifyReply>();
     const error = toAppError(exception, request);
-    if (error.httpStatus >= 500) this.logger.error({ msg: 'request failed', requestId: request.id, err: exception });
+    if (isDatabaseAway(exception)) {
+      const because = (exception as Error).message;
+      this.logger.warn({ msg: 'request failed: the database is away', requestId: request.id, because });
+    } else if (error.httpStatus >= 500) {
+      this.logger.error({ msg: 'request failed', requestId: request.id, err: exception });
+    }
     // A stream that has begun cannot be answered any more; the connection's own end tells the client.
     if (reply.raw.headersSent) return void reply.raw.destroy();
     if (error.retryAfterSeconds !== undefined) void reply.header('Retry-After', String(error.retryAfterSeconds));
@@ -55,12 +61,14 @@ export function answerUnderWay(socket: Duplex): ServerResponse | undefined {
   return answer && !answer.writableEnded ? answer : undefined;
 }
 
+const UNAVAILABLE = 'The service is not available right now';
+
 const MESSAGES: Partial<Record<ErrorCode, string>> = {
   UNAUTHORIZED: 'Authentication required',
   FORBIDDEN: 'Not allowed',
   PAYLOAD_TOO_LARGE: 'The request body is too large',
   RATE_LIMITED: 'Too many requests',
-  SERVICE_UNAVAILABLE: 'The service is not available right now',
+  SERVICE_UNAVAILABLE: UNAVAILABLE,
 };
 
 const FASTIFY_MESSAGES: Record<string, string> = {
@@ -70,6 +78,7 @@ const FASTIFY_MESSAGES: Record<string, string> = {
 
 function toAppError(exception: unknown, request: FastifyRequest): AppError {
   if (exception instanceof AppError) return exception;
+  if (isDatabaseAway(exception)) return new AppError('SERVICE_UNAVAILABLE', UNAVAILABLE);
   const {
     cause,
     code: origin,

@@ -32,7 +32,7 @@ const ERRORS: Record<ErrorCode, { when: string; follows: (route: Route) => boole
     follows: ({ isRateLimited }) => isRateLimited,
   },
   INTERNAL: { when: 'Something went wrong on the service’s side.', follows: () => true },
-  SERVICE_UNAVAILABLE: { when: 'The service is not available right now.', follows: () => false },
+  SERVICE_UNAVAILABLE: { when: 'The service or its database is not available right now.', follows: () => true },
 };
 const CODES = Object.keys(ERRORS) as ErrorCode[];
 

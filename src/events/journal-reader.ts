@@ -136,7 +136,13 @@ export class JournalReader {
   /** Resolves once it is done with everything committed before the call, unless it is failing or reads elsewhere. */
   async caughtUp(): Promise<void> {
     if (!this.isRunning) return;
-    await this.journal.catchUp();
+    try {
+      await this.journal.catchUp();
+    } catch (error) {
+      // Whoever waits for it goes on without: a shutdown above all.
+      this.logger.error({ msg: `reader "${this.options.name}" has not caught up`, err: error });
+      return;
+    }
     this.wake();
     await this.pass;
   }
@@ -159,7 +165,8 @@ export class JournalReader {
     const wasRunning = this.isRunning;
     this.state = 'stopped';
     await this.rest();
-    if (wasRunning) await this.save();
+    // Without it a little comes again; a shutdown goes on.
+    if (wasRunning) await this.trySave();
   }
 
   private async rest(): Promise<void> {
@@ -229,14 +236,16 @@ export class JournalReader {
       this.saveTimer = undefined;
       // A pass that is under way asks for it again at its end.
       if (this.awake || !this.isRunning) return;
-      this.saving = this.save().catch((error: unknown) =>
-        this.logger.error({ msg: 'the position was not saved', err: error }),
-      );
+      this.saving = this.trySave();
     }, SAVE_AFTER_MS);
     this.saveTimer.unref();
   }
 
-  private async save(): Promise<void> {
-    if (this.done !== this.saved) await this.savePosition(this.done);
+  private async trySave(): Promise<void> {
+    try {
+      if (this.done !== this.saved) await this.savePosition(this.done);
+    } catch (error) {
+      this.logger.error({ msg: 'the position was not saved', err: error });
+    }
   }
 }

@@ -1,6 +1,7 @@
 import { Catch, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { WebSocket } from 'ws';
 import { AppError } from '../common/app-error.js';
+import { isDatabaseAway } from '../common/database-away.js';
 import { requestIdOf, type ServerMessage } from './ws-messages.js';
 
 type ErrorMessage = Extract<ServerMessage, { type: 'error' }>;
@@ -15,12 +16,20 @@ export class WsErrorFilter implements ExceptionFilter {
     const client = ws.getClient<WebSocket>();
     if (!(exception instanceof AppError)) this.logger.error(exception);
     if (client.readyState === client.OPEN) {
-      const error =
-        exception instanceof AppError ? exception : new AppError('INTERNAL', 'Something went wrong on our side');
-      const answer: ServerMessage = { type: 'error', ...contentOf(error), ...requestIdOf(ws.getData()) };
+      const answer: ServerMessage = {
+        type: 'error',
+        ...contentOf(toAppError(exception)),
+        ...requestIdOf(ws.getData()),
+      };
       client.send(JSON.stringify(answer));
     }
   }
+}
+
+function toAppError(exception: unknown): AppError {
+  if (exception instanceof AppError) return exception;
+  if (isDatabaseAway(exception)) return new AppError('SERVICE_UNAVAILABLE', 'The service is not available right now');
+  return new AppError('INTERNAL', 'Something went wrong on our side');
 }
 
 /** A WebSocket error is one sentence, so what the validation found out goes into it; what is for programs stays apart. */

@@ -201,6 +201,24 @@ describe('the connection between instances', () => {
   });
 });
 
+describe('a database that is away', () => {
+  it('is told from a fault, on both transports, and holds no shutdown up', async () => {
+    const url = new URL(one.databaseUrl);
+    const proxy = await TcpProxy.start(url.href);
+    url.port = new URL(proxy.url).port;
+    url.hostname = '127.0.0.1';
+    const server = await one.startAnother({ DATABASE_URL: url.href });
+    const socket = await server.webSocket();
+    await proxy.close();
+    const { status, body } = await server.api.get('/users/me', admin);
+    expect([status, body.error.code]).toEqual([503, 'SERVICE_UNAVAILABLE']);
+    socket.send({ type: 'auth', token: admin });
+    expect(await socket.next(({ type }) => type === 'error')).toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+    await server.app.close();
+    expect((await socket.closed).code).toBe(1001);
+  });
+});
+
 describe('durable readers', () => {
   const running = (server: TestServer) =>
     server.app

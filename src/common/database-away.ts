@@ -1,0 +1,18 @@
+/** SQLSTATEs of PostgreSQL: no connection, no resources, a server that stops or starts. */
+const AWAY = /^(08...|53...|57P0[1-3])$/;
+const UNREACHABLE = /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/;
+/** What pg and its pool say without a code. */
+const LOST =
+  /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error)/;
+
+/**
+ * Whether something failed because the server of the database could not be asked, or not to the end: what was to be written
+ * may be committed all the same, if only the answer was lost.
+ */
+export function isDatabaseAway(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code } = error as { code?: unknown };
+  if (typeof code === 'string' && (AWAY.test(code) || UNREACHABLE.test(code))) return true;
+  // The next statement of a unit whose connection broke has no connection any more.
+  return LOST.test(error.message) || error.name === 'QueryRunnerAlreadyReleasedError';
+}
