@@ -249,11 +249,14 @@ export class PostgresInstances extends Instances {
     if (duty.isMine === isMine) return;
     duty.isMine = isMine;
     this.logger.log({ msg: isMine ? `"${name}" is this instance's now` : `"${name}" is not this instance's any more` });
-    duty.step = duty.step
+    const step = duty.step
       .then(() => (isMine ? duty.begin() : duty.end()))
-      .catch((error: unknown) =>
-        this.logger.error({ msg: `"${name}" could not be taken over or given up`, err: error }),
-      );
+      .catch((error: unknown) => {
+        this.logger.error({ msg: `"${name}" could not be taken over or given up`, err: error });
+        // The lease is kept, so that nobody else would begin: the next beat tries it again.
+        if (isMine && duty.step === step) duty.isMine = false;
+      });
+    duty.step = step;
   }
 }
 

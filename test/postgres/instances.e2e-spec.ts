@@ -219,6 +219,21 @@ describe('a database that is away', () => {
   });
 });
 
+describe('a duty', () => {
+  it('that could not be begun is begun again', async () => {
+    let tries = 0;
+    const begun = new Promise<void>((resolve) => {
+      const begin = (): void => {
+        if ((tries += 1) === 1) throw new Error('The database was away');
+        resolve();
+      };
+      void one.app.get(Instances).share('to be begun', { begin, end: () => undefined });
+    });
+    await begun;
+    expect(tries).toBe(2);
+  });
+});
+
 describe('durable readers', () => {
   const running = (server: TestServer) =>
     server.app
