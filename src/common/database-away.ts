@@ -5,6 +5,15 @@ const UNREACHABLE = /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|EHOSTUNREACH
 const LOST =
   /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error)/;
 
+/** Whether a connection turned out to be broken, or was ended by the server: another one may well work. */
+export function isConnectionLost(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code } = error as { code?: unknown };
+  return (
+    code === 'ECONNRESET' || code === 'EPIPE' || code === '57P01' || error.message.startsWith('Connection terminated')
+  );
+}
+
 /**
  * Whether something failed because the server of the database could not be asked, or not to the end: what was to be written
  * may be committed all the same, if only the answer was lost.

@@ -67,7 +67,10 @@ export const envSchema = z.object({
   DATABASE_POOL_SIZE: integer(2, 1000)
     .prefault('10')
     .meta(
-      meta('connections to PostgreSQL for reading, and as many for writing; one more listens to the other instances', '20'),
+      meta(
+        'connections to PostgreSQL for reading, and as many for writing; one more listens to the other instances',
+        '20',
+      ),
     ),
   SQLITE_SYNCHRONOUS: oneOf('FULL', 'NORMAL')
     .prefault('FULL')

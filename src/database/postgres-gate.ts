@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { isConnectionLost, isDatabaseAway } from '../common/database-away.js';
 import type { DataSource, QueryRunner } from 'typeorm';
 import type { Gate, PendingUnit, Statement } from './gate.js';
 
@@ -31,12 +32,16 @@ export class PostgresGate implements Gate {
   private async run(unit: PendingUnit): Promise<void> {
     for (let runs = 1; ; runs += 1) {
       const connection = this.writer.createQueryRunner();
+      let hasBegun = false;
       try {
         await connection.query('BEGIN');
+        hasBegun = true;
         await commit(connection, await unit.execute(connection));
       } catch (cause) {
         await this.rollBack(connection);
         if (runs < MAX_RUNS && TRANSIENT.has(codeOf(cause))) continue;
+        // A connection of the pool that broke while nobody used it: the next one is new.
+        if (runs === 1 && !hasBegun && isConnectionLost(cause)) continue;
         return unit.failed(cause);
       } finally {
         await connection.release();
@@ -48,7 +53,8 @@ export class PostgresGate implements Gate {
   private async rollBack(connection: QueryRunner): Promise<void> {
     await connection.query('ROLLBACK').catch((error: unknown) => {
       // The connection is gone, and the server rolls back by itself.
-      this.logger.warn({ msg: 'a transaction was not rolled back', err: error });
+      const level = isDatabaseAway(error) ? 'debug' : 'warn';
+      this.logger[level]({ msg: 'a transaction was not rolled back', err: error });
     });
   }
 }

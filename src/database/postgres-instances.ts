@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import type { Client, Notification } from 'pg';
 import { Instances, type Duty, type Signal } from './instances.js';
+import { DatabaseServerError } from './open-writer.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
 /** How often the connection is asked whether it lives, leases are renewed, and everybody looks without a signal. */
@@ -10,6 +11,8 @@ const BEAT_MS = 1000;
 const ANSWER_MS = 1500;
 /** How long a duty stays with an instance that says nothing any more. */
 const LEASE_MS = 4000;
+/** How long the first connection may take. */
+const FIRST_MS = 10_000;
 /** The pause before another try to connect. */
 const RETRY_MS = 250;
 
@@ -55,11 +58,15 @@ export class PostgresInstances extends Instances {
   private asked: Promise<unknown> = Promise.resolve();
   private isBeating = false;
   private beatTimer: NodeJS.Timeout | undefined;
-  private renewedAt = performance.now();
+  /** Ends what may be another instance's by then. */
+  private leaseTimer: NodeJS.Timeout | undefined;
+  private lookedAt = Number.NEGATIVE_INFINITY;
+  /** Whether the connection was lost, and nobody has answered since. */
+  private isLost = false;
   private isOver = false;
 
   private constructor(
-    private readonly open: () => Client,
+    private readonly open: (timeoutMs: number) => Client,
     private readonly unitOfWork: UnitOfWork,
   ) {
     super();
@@ -69,15 +76,17 @@ export class PostgresInstances extends Instances {
   static async connect(url: string, unitOfWork: UnitOfWork): Promise<PostgresInstances> {
     // Loaded only where it is used: it is an optional dependency.
     const { default: pg } = await import('pg');
-    const open = (): Client =>
+    const open = (timeoutMs: number): Client =>
       new pg.Client({
         connectionString: url,
         application_name: 'herald instance',
-        connectionTimeoutMillis: ANSWER_MS,
+        connectionTimeoutMillis: timeoutMs,
         keepAlive: true,
       });
     const instances = new PostgresInstances(open, unitOfWork);
-    await instances.connect();
+    await instances.connect(FIRST_MS).catch((error: unknown) => {
+      throw new DatabaseServerError(error);
+    });
     instances.scheduleBeat(BEAT_MS);
     return instances;
   }
@@ -114,6 +123,7 @@ export class PostgresInstances extends Instances {
     if (this.isOver) return;
     this.isOver = true;
     clearTimeout(this.beatTimer);
+    clearTimeout(this.leaseTimer);
     await this.sending;
     const { client } = this;
     this.client = undefined;
@@ -140,29 +150,37 @@ export class PostgresInstances extends Instances {
     try {
       if (!this.client) await this.connect();
       await this.renew([...this.duties.keys()]);
+      if (this.isLost) this.logger.log('the connection of this instance was replaced');
+      this.isLost = false;
     } catch (error) {
-      if (!this.isOver) this.logger.warn({ msg: 'the connection of this instance was lost: replacing it', err: error });
+      const level = this.isLost ? 'debug' : 'warn';
+      this.isLost = true;
+      if (!this.isOver)
+        this.logger[level]({ msg: 'the connection of this instance is lost: replacing it', err: error });
       this.drop();
     }
-    // Whoever cannot say that a duty is its own must think that it is another's.
-    if (performance.now() - this.renewedAt > LEASE_MS - BEAT_MS) this.endAll();
-    for (const set of Object.values(this.listeners)) set.forEach((listener) => listener());
     this.isBeating = false;
     this.scheduleBeat(this.client ? BEAT_MS : RETRY_MS);
+    if (performance.now() - this.lookedAt >= BEAT_MS - RETRY_MS) this.lookEverywhere();
   }
 
-  private async connect(): Promise<void> {
-    const client = this.open();
+  /** Lets everybody look without a signal. */
+  private lookEverywhere(): void {
+    this.lookedAt = performance.now();
+    for (const set of Object.values(this.listeners)) set.forEach((listener) => listener());
+  }
+
+  private async connect(timeoutMs = ANSWER_MS): Promise<void> {
+    const client = this.open(timeoutMs);
     // An error without a handler would end the process.
     client.on('error', (error) => {
-      if (this.client === client && !this.isOver)
-        this.logger.warn({ msg: 'the connection of this instance broke', err: error });
+      this.logger.debug({ msg: 'the connection of this instance broke', err: error });
       this.lose(client);
     });
     client.on('end', () => this.lose(client));
     client.on('notification', (message) => this.hear(client, message));
     try {
-      await answer(client.connect());
+      await answer(client.connect(), timeoutMs);
       await this.ask(client, LISTEN);
     } catch (error) {
       client.end().catch(() => undefined);
@@ -171,7 +189,7 @@ export class PostgresInstances extends Instances {
     if (this.isOver) return void client.end().catch(() => undefined);
     this.client = client;
     // From here on everything is heard; what was said before, by whomever, is not.
-    for (const set of Object.values(this.listeners)) set.forEach((listener) => listener());
+    this.lookEverywhere();
     this.missed.forEach((listener) => listener());
   }
 
@@ -231,9 +249,11 @@ export class PostgresInstances extends Instances {
   private async renew(names: readonly string[]): Promise<void> {
     const { client } = this;
     if (!client) return;
-    const askedAt = performance.now();
     const rows = await this.ask<{ name: string }>(client, RENEW, [names, this.id, LEASE_MS]);
-    this.renewedAt = askedAt;
+    // Whoever cannot say that a duty is its own must think that it is another's.
+    clearTimeout(this.leaseTimer);
+    this.leaseTimer = setTimeout(() => this.endAll(), LEASE_MS - ANSWER_MS);
+    this.leaseTimer.unref();
     const mine = new Set(rows.map(({ name }) => name));
     for (const name of names) {
       const duty = this.duties.get(name);
@@ -261,10 +281,10 @@ export class PostgresInstances extends Instances {
 }
 
 /** Waits for an answer of the server's, but not longer than one may take. */
-async function answer<T>(question: Promise<T>): Promise<T> {
+async function answer<T>(question: Promise<T>, ms = ANSWER_MS): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`The server has not answered within ${ANSWER_MS} ms`)), ANSWER_MS);
+    timer = setTimeout(() => reject(new Error(`The server has not answered within ${ms} ms`)), ms);
   });
   try {
     return await Promise.race([question, late]);

@@ -7,7 +7,7 @@ import type { Gate, Statement } from './gate.js';
 import { PostgresGate } from './postgres-gate.js';
 import { SqliteGate } from './sqlite-gate.js';
 
-/** Injection token of the one connection that writes. Nothing but UnitOfWork, the database's own start and pg-boss uses it. */
+/** Injection token of whoever may write: UnitOfWork, the database's own start and counts, and pg-boss; nobody else uses it. */
 export const WRITER = Symbol('writer data source');
 
 /** One after the other, in the order of the names. */
@@ -38,7 +38,7 @@ export class UnitOfWorkOverError extends Error {
  *
  * On SQLite one unit runs after the other, on PostgreSQL many at a time ({@link SqliteGate}, {@link PostgresGate}).
  *
- * Never await the network, a password hash or a timer inside a unit: other writers wait for it.
+ * Never await the network, a password hash or a timer inside a unit: others wait for its connection, and for its locks.
  */
 @Injectable()
 export class UnitOfWork {

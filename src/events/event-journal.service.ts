@@ -99,6 +99,8 @@ export class EventJournal implements OnModuleInit {
   /** What is read of the end of the table, now and next. */
   private following: Promise<void> | undefined;
   private followingNext: Promise<void> | undefined;
+  /** Whether the last read of it failed. */
+  private isCutOff = false;
 
   constructor(
     @InjectRepository(EventRow) private readonly rows: Repository<EventRow>,
@@ -155,7 +157,14 @@ export class EventJournal implements OnModuleInit {
   }
 
   private follow(): void {
-    this.catchUp().catch((error: unknown) => this.logger.error({ msg: 'new events could not be read', err: error }));
+    this.catchUp().then(
+      () => (this.isCutOff = false),
+      (error: unknown) => {
+        // Once, and not with every look while the database is away.
+        this.logger[this.isCutOff ? 'debug' : 'error']({ msg: 'new events could not be read', err: error });
+        this.isCutOff = true;
+      },
+    );
   }
 
   /** Resolves once every event committed before the call, by whichever instance, is known here. */

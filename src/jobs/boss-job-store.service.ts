@@ -10,7 +10,7 @@ import { JobStore } from './job-store.service.js';
 import type { JobRow } from './job.entity.js';
 
 /** After how long without a sign of life an attempt counts as ended with its process. */
-const LOST_MS = 10_000;
+export const LOST_MS = 10_000;
 /** Rows removed in one unit of work. */
 const REMOVAL_BATCH = 1000;
 
@@ -125,8 +125,9 @@ export class BossJobStore extends JobStore {
     return this.table.nextDue(tx, types);
   }
 
-  /** Says that attempts are still under way. */
+  /** Says that attempts are still under way; without any it only sees that the database answers. */
   async touch(jobs: readonly ClaimedJob[]): Promise<void> {
+    if (jobs.length === 0) await this.database.reader.query('SELECT 1');
     for (const [type, attempts] of attemptsByType(jobs)) await this.boss.touch(type, attempts);
   }
 

@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.js';
 import type { Instances } from '../database/instances.js';
-import type { BossJobStore } from './boss-job-store.service.js';
+import { LOST_MS, type BossJobStore } from './boss-job-store.service.js';
 import type { JobExecution } from './job-execution.js';
 import { isSuspect, type ClaimedJob, type Outcome } from './job-records.js';
 import type { JobRegistry } from './job-registry.service.js';
@@ -35,6 +35,8 @@ export class BossJobWorker extends JobWorker {
   private readonly due = new Map<string, number>();
   /** Claimed ahead, and still waiting when the last touch was made. */
   private kept: JobExecution[] = [];
+  /** Since when every touch has come through in time, by `performance.now()`. */
+  private healthySince: number | undefined;
   private touching: Promise<void> | undefined;
   private touchTimer: NodeJS.Timeout | undefined;
 
@@ -174,17 +176,26 @@ export class BossJobWorker extends JobWorker {
 
   /** Says that what runs here still runs, and takes over what nobody says that of any more. */
   private async touch(): Promise<void> {
+    const startedAt = performance.now();
     try {
       // Another instance may be free for what was claimed ahead of handlers that turned out to be slow.
       for (const execution of this.kept) execution.returnUnlessStarted();
       this.kept = [...this.executions].filter(({ isWaiting }) => isWaiting);
       await this.store.touch([...this.executions].map(({ job }) => job));
+      this.healthySince = performance.now() - startedAt < TOUCH_MS ? (this.healthySince ?? startedAt) : undefined;
       await this.takeOver();
     } catch (error) {
+      this.healthySince = undefined;
       this.logger.warn({ msg: 'the running jobs could not be touched', err: error });
     } finally {
       this.touching = undefined;
     }
+  }
+
+  /** Not before everybody whom an outage of the database has silenced had the time to speak again. */
+  protected override async takeOver(): Promise<void> {
+    const { healthySince } = this;
+    if (healthySince !== undefined && performance.now() - healthySince >= LOST_MS) await super.takeOver();
   }
 
   private slotsOf(type: string): TypeSlots {

@@ -14,7 +14,7 @@ export class ConnectionsController {
   constructor(private readonly hub: RealtimeHub) {}
 
   @Get()
-  @Documented({ summary: 'List the live connections of this process', answer: connectionsAnswer })
+  @Documented({ summary: 'List the live connections of this instance', answer: connectionsAnswer })
   list(): z.infer<typeof connectionsAnswer> {
     return { connections: this.hub.list() };
   }
@@ -22,7 +22,7 @@ export class ConnectionsController {
   /** Closes one: its client may come back only after a new login. */
   @Delete(':id')
   @HttpCode(204)
-  @Documented({ summary: 'Close a live connection', params: { id: uuid } })
+  @Documented({ summary: 'Close a live connection of this instance', params: { id: uuid } })
   async close(@Param('id') id: string): Promise<void> {
     await this.hub.close(id);
   }

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { DataSource } from 'typeorm';
 import { Instances } from '../../src/database/instances.js';
+import { EventRelay } from '../../src/events/event-relay.service.js';
 import { EventBus } from '../../src/events/event-bus.js';
 import { JournalReaders } from '../../src/events/journal-readers.service.js';
 import type { TestUser } from '../support/api.js';
@@ -95,6 +96,8 @@ describe('sessions that end on one instance', () => {
 
   it.each(acts)('%s: the connections on the other one end, after the event that tells why', async (_, act) => {
     const holder = await newHolder(one.api);
+    // What has happened until here is not for those who subscribe now.
+    await other.app.get(EventRelay).caughtUp();
     const clients: { name: string; end: Promise<unknown>; ends: boolean; seen: () => string[] }[] = [];
     const [token, apiKey] = [holder.user.accessToken, holder.key.rawKey];
     const whoses = [
