@@ -169,6 +169,7 @@ describe('the connection between instances', () => {
   /** Does something to the connection, and sees events and the ends of sessions come through all the same. */
   async function survives(harm: () => void): Promise<void> {
     const user = await one.api.register();
+    await behind.app.get(EventRelay).caughtUp();
     const [watch, own] = [await behind.subscriber(admin), await behind.subscriber(user.accessToken)];
     open.push(watch, own);
     harm();
