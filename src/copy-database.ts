@@ -15,7 +15,7 @@ import { verifyTrail } from './events/audit-trail.service.js';
 import { EventRow } from './events/event.entity.js';
 import type { Extension } from './extensions/extension.js';
 import { declareExtensions, loadExtensions } from './extensions/load-extensions.js';
-import { copyJobs } from './jobs/copy-jobs.js';
+import { CopiedJobs } from './jobs/boss-copy.service.js';
 
 const USAGE = 'npm run db:copy -- postgres://user:password@host/database [sqlite:FILE] [--leave TABLE]';
 
@@ -44,17 +44,15 @@ async function main(): Promise<void> {
       migrations: extensions.flatMap((one) => one.migrations ?? []),
     });
     await intoTarget(settings, async (target, connection) => {
-      const { tables, rows } = await copyTables(file, connection, left, (table, count) =>
+      const jobs = await CopiedJobs.open(target);
+      const { tables, rows } = await copyTables(file, connection, [jobs], left, (table, count) =>
         say(`${table}: ${count} rows`),
-      );
-      const jobs = copyJobs(file, left);
+      ).finally(() => jobs.close());
       const there = await verifyTrail(target, key);
       if (JSON.stringify(there) !== JSON.stringify(trail))
         throw new Error(`The audit trail differs: ${describe(trail)} in the file, ${describe(there)} in PostgreSQL`);
       const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-      say(
-        `Copied ${from.file} to ${nameOf(to.url)} in ${seconds} s: ${rows} rows of ${tables} tables and ${jobs} jobs, each compared.`,
-      );
+      say(`Copied ${from.file} to ${nameOf(to.url)} in ${seconds} s: ${rows} rows of ${tables} tables, each compared.`);
       say(`The audit trail there: ${describe(there)}.`);
     });
   } finally {

@@ -5,17 +5,19 @@ import SqliteDatabase from 'better-sqlite3';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { AuditTrail } from '../../src/events/audit-trail.service.js';
+import { Reconciliation } from '../../src/events/reconciliation.service.js';
+import { JobQueue } from '../../src/jobs/job-queue.service.js';
+import { JobWorker } from '../../src/jobs/job-worker.service.js';
 import { BuiltServer, temporaryFolder } from '../support/built-server.js';
 import { TestDatabase } from '../support/database.js';
+import { ageJobs, MovedJobs, runs } from '../support/moved-jobs.js';
 import { fill, type MovedWorld } from '../support/moved-world.js';
 import { Dice } from '../support/random.js';
 import { Receiver } from '../support/receiver.js';
-import { TestServer } from '../support/server.js';
+import { ADMIN, TestServer } from '../support/server.js';
 
 const SEED = Number(process.env['COPY_SEED'] ?? Date.now() % 1_000_000);
 const KILLS = 6;
-/** Every table of the file is to have rows, but those that stay behind. */
-const APART: ReadonlySet<unknown> = new Set(['migrations', 'jobs']);
 
 const SECRETS = {
   DATA_KEY: randomBytes(32).toString('base64'),
@@ -35,12 +37,13 @@ describe(`the copy to PostgreSQL (COPY_SEED=${SEED})`, { timeout: 120_000 }, () 
   beforeAll(async () => {
     works = await Receiver.start();
     fails = await Receiver.start(() => 500);
-    const server = await TestServer.start({ ...SERVED, DATABASE_URL: `sqlite:${file}`, JOBS_STORE: 'database' });
+    const server = await TestServer.start({ ...SERVED, DATABASE_URL: `sqlite:${file}` }, [MovedJobs]);
     try {
       world = await fill(server, works, fails);
     } finally {
       await server.close();
     }
+    ageJobs(file);
   }, 120_000);
   afterEach(async () => {
     await Promise.all(databases.splice(0).map((database) => database.remove()));
@@ -83,14 +86,14 @@ describe(`the copy to PostgreSQL (COPY_SEED=${SEED})`, { timeout: 120_000 }, () 
 
   it('holds every row of every table, and begins its ids behind them', async () => {
     const url = await emptyDatabase();
-    const { code, said } = await copy(`${url} --leave jobs`);
+    const { code, said } = await copy(url);
     expect([code, said]).toEqual([0, expect.stringMatching(/Copied .* in [\d.]+ s: \d+ rows of \d+ tables/)]);
     expect(said).toMatch(/The audit trail there: 20\d{3} rows hold, head evt-[\w-]+:[\w-]+\./);
     expect(said).not.toContain('password@');
     const sqlite = new SqliteDatabase(file, { readonly: true });
     await asking(url, async (ask) => {
       const names = sqlite.prepare(`SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`);
-      for (const name of (names.pluck().all() as string[]).filter((one) => !APART.has(one))) {
+      for (const name of (names.pluck().all() as string[]).filter((one) => one !== 'migrations')) {
         const ours = (sqlite.prepare(`SELECT * FROM "${name}"`).all() as Row[]).map(comparable).toSorted();
         const theirs = (await ask(`SELECT * FROM "${name}"`)).map(comparable).toSorted();
         expect(ours.length, name).toBeGreaterThan(0);
@@ -104,38 +107,44 @@ describe(`the copy to PostgreSQL (COPY_SEED=${SEED})`, { timeout: 120_000 }, () 
     });
     sqlite.close();
     // Complete as it is, it is compared once more and left alone.
-    expect(await copy(`${url} --leave jobs`)).toMatchObject({ code: 0, said: expect.stringContaining('Copied') });
+    expect(await copy(url)).toMatchObject({ code: 0, said: expect.stringContaining('Copied') });
   });
 
   it('goes on where it was killed, as often as that happens', async () => {
     const url = await emptyDatabase();
     const dice = new Dice(SEED);
-    const eventsThere = async () =>
-      asking(url, async (ask) => Number((await ask('SELECT count(*) AS count FROM events'))[0]?.['count']));
+    const countOf = async (table: string) =>
+      asking(url, async (ask) => Number((await ask(`SELECT count(*) AS count FROM ${table}`))[0]?.['count']));
     for (let kill = 1; kill <= KILLS; kill += 1) {
-      const run = spawn(`${url} --leave jobs`);
-      // The first while it begins, or migrates; the others while they compare or copy.
-      if (kill > 1) await Promise.race([lineOf(run, 'users'), run.exited]);
+      const run = spawn(url);
+      // The first while it begins, or migrates; the others while they copy jobs, or the journal.
+      if (kill > 1) await Promise.race([lineOf(run, kill <= KILLS / 2 ? 'users' : 'jobs'), run.exited]);
       const delayMs = dice.below(kill === 1 ? 1500 : 200);
       await new Promise((resolve) => setTimeout(resolve, delayMs));
       const { signal } = await run.stop('SIGKILL');
-      const count = await eventsThere().catch(() => 0);
+      const [jobs, events] = [await countOf('jobs').catch(() => 0), await countOf('events').catch(() => 0)];
       process.stdout.write(
-        `kill ${kill}: ${delayMs} ms, ${signal ?? 'over before'}, ${count} rows of the journal there\n`,
+        `kill ${kill}: ${delayMs} ms, ${signal ?? 'over before'}, ${jobs} jobs and ${events} events there\n`,
       );
     }
     // Any beginning of a table may be what was left of it.
-    await asking(url, (ask) => ask(`DELETE FROM events WHERE seq > ${dice.between(1, 20_000)}`));
-    const { code, said } = await copy(`${url} --leave jobs`);
+    await asking(url, async (ask) => {
+      await ask(`DELETE FROM events WHERE seq > ${dice.between(1, 20_000)}`);
+      await ask(
+        `DELETE FROM pgboss.job WHERE id >= (SELECT id FROM jobs ORDER BY id OFFSET ${dice.below(40_000)} LIMIT 1)`,
+      );
+    });
+    const { code, said } = await copy(url);
     expect([code, said]).toEqual([0, expect.stringMatching(/Copied .* rows hold/s)]);
     const sqlite = new SqliteDatabase(file, { readonly: true });
-    expect(await eventsThere()).toBe(sqlite.prepare('SELECT COUNT(*) FROM events').pluck().get());
+    for (const table of ['jobs', 'events'])
+      expect(await countOf(table)).toBe(sqlite.prepare(`SELECT COUNT(*) FROM ${table}`).pluck().get());
     sqlite.close();
   });
 
   it('is what a service goes on with, and its clients do not notice', async () => {
     const url = await emptyDatabase();
-    expect(await copy(`${url} --leave jobs`)).toMatchObject({ code: 0 });
+    expect(await copy(url)).toMatchObject({ code: 0 });
     const server = await TestServer.start({ ...SERVED, DATABASE_URL: url });
     try {
       const { api, app } = server;
@@ -169,6 +178,70 @@ describe(`the copy to PostgreSQL (COPY_SEED=${SEED})`, { timeout: 120_000 }, () 
     }
   });
 
+  it('goes on with the jobs, each as far as it was', async () => {
+    const url = await emptyDatabase();
+    expect(await copy(url)).toMatchObject({ code: 0 });
+    const jobs = (where: string) =>
+      asking(url, (ask) => ask(`SELECT * FROM jobs WHERE type = 'test.moved' AND ${where}`));
+    const keep = `state IN ('completed', 'dead') OR payload LIKE '%waits%' OR payload LIKE '%later%'`;
+    const kept = (await jobs(keep)).map(comparable);
+    runs.length = 0;
+    const server = await TestServer.start({ ...SERVED, DATABASE_URL: url }, [MovedJobs]);
+    try {
+      const { api, app } = server;
+      const queue = app.get(JobQueue);
+      const idOf = async (name: string) => String((await jobs(`payload = '{"name":"${name}"}'`))[0]?.['id']);
+      await app.get(JobWorker).idle();
+      expect(runs.toSorted((a, b) => (a.name < b.name ? -1 : 1))).toEqual([
+        { name: 'failed, due', attempt: 2, crashes: 0 },
+        { name: 'given back', attempt: 1, crashes: 0 },
+        { name: 'killed', attempt: 3, crashes: 1 },
+        { name: 'pending, due', attempt: 1, crashes: 0 },
+        { name: 'suspect', attempt: 3, crashes: 2 },
+      ]);
+      expect((await jobs('true')).map(comparable)).toEqual(expect.arrayContaining(kept));
+      expect(await queue.get(await idOf('failed, due'))).toMatchObject({
+        state: 'completed',
+        attempts: 2,
+        history: [{ attempt: 1, error: 'RetryAfterError: the other side is busy' }],
+      });
+      expect(await queue.get(await idOf('killed too often'))).toMatchObject({
+        state: 'dead',
+        attempts: 5,
+        crashes: 5,
+        history: [{ attempt: 5 }],
+      });
+      const holder = await idOf('pending, holds the key');
+      expect(await queue.submit('test.moved', { name: 'again' }, { uniqueKey: 'a "key"' })).toBe(holder);
+      // But for its own, a submitted job has the values of a copied one.
+      const submitted = await queue.submit('test.moved', { name: 'new' }, { delayMs: 3_600_000 });
+      const own = `'{id,data,singleton_key,start_after,keep_until,created_on}'::text[]`;
+      const shape = `to_jsonb(job) - ${own} AS shape, keep_until - start_after AS kept`;
+      const [copied, fresh] = await asking(url, async (ask) => [
+        await ask(`SELECT ${shape} FROM pgboss.job WHERE data->>'payload' LIKE '%later%' LIMIT 1`),
+        await ask(`SELECT ${shape} FROM pgboss.job WHERE id = '${submitted}'`),
+      ]);
+      expect(copied).toEqual(fresh);
+
+      runs.length = 0;
+      const admin = (await api.login(ADMIN)).accessToken;
+      const redriven = await api.post('/jobs/redrive', { type: 'test.moved' }, admin);
+      expect([redriven.status, redriven.body.data]).toEqual([200, { redriven: 2 }]);
+      const retried = await api.post(`/jobs/${await idOf('failed, waits')}/retry`, undefined, admin);
+      expect(retried.status).toBe(200);
+      await app.get(JobWorker).idle();
+      expect(runs.toSorted((a, b) => (a.name < b.name ? -1 : 1))).toEqual([
+        { name: 'dead', attempt: 1, crashes: 0 },
+        { name: 'failed, waits', attempt: 2, crashes: 0 },
+        { name: 'killed too often', attempt: 1, crashes: 0 },
+      ]);
+      const { counts } = await app.get(Reconciliation).run();
+      expect(counts).toMatchObject({ events_without_jobs: 0, jobs_without_events: 0 });
+    } finally {
+      await server.close();
+    }
+  });
+
   it('is refused in a sentence where it would not be one', async () => {
     const url = await emptyDatabase();
     const refused = async (words: string, environment?: Record<string, string>): Promise<string> => {
@@ -186,7 +259,6 @@ describe(`the copy to PostgreSQL (COPY_SEED=${SEED})`, { timeout: 120_000 }, () 
     expect(await refused(url, { HERALD_EXTENSIONS: 'herald/user-notes' })).toMatch(
       /security_failed_logins.* HERALD_EXTENSIONS|HERALD_EXTENSIONS.* security_failed_logins/,
     );
-    expect(await refused(url)).toMatch(/\d+ jobs cannot be kept on PostgreSQL yet/);
     const old = changedFile(`DELETE FROM migrations WHERE name LIKE 'Overview%'`);
     expect(await refused(`${url} ${old}`)).toContain(
       'lacks the migration Overview1795500000012: start the service on it',
@@ -197,33 +269,33 @@ describe(`the copy to PostgreSQL (COPY_SEED=${SEED})`, { timeout: 120_000 }, () 
     expect(said).toContain('PostgreSQL cannot be used: password authentication failed');
     expect(said).not.toContain('Top-secret-1');
     const zero = changedFile(`UPDATE user_notes SET text = 'a' || char(0)`);
-    expect(await refused(`${await emptyDatabase()} ${zero} --leave jobs`)).toContain(
+    expect(await refused(`${await emptyDatabase()} ${zero}`)).toContain(
       'The table "user_notes" was refused by PostgreSQL: invalid byte',
     );
     const foreign = await emptyDatabase();
     const more = changedFile('CREATE TABLE "diary" ("day" text)');
     expect(await refused(`${foreign} ${more}`)).toContain('--leave diary');
-    expect(await copy(`${foreign} ${more} --leave diary --leave jobs`)).toMatchObject({ code: 0 });
+    expect(await copy(`${foreign} ${more} --leave diary`)).toMatchObject({ code: 0 });
+    await asking(foreign, (ask) => ask(`UPDATE pgboss.job SET retry_count = 5 WHERE state = 'completed'`));
+    expect(await refused(foreign)).toContain('The table "jobs" has rows in PostgreSQL that are not those');
     await asking(foreign, (ask) => ask(`UPDATE users SET role = 'admin'`));
-    expect(await refused(`${foreign} --leave jobs`)).toContain(
-      'The table "users" has rows in PostgreSQL that are not those',
-    );
+    expect(await refused(foreign)).toContain('The table "users" has rows in PostgreSQL that are not those');
   });
 
   it('is refused while a service has the file, or the database', async () => {
     const url = await emptyDatabase();
     const own = changedFile('SELECT 1');
     const onFile = await BuiltServer.start({ ...SERVED, DATABASE_URL: own });
-    const refusal = await copy(`${url} ${own} --leave jobs`);
+    const refusal = await copy(`${url} ${own}`);
     await onFile.stop('SIGKILL');
     expect([refusal.code, refusal.said]).toEqual([
       1,
       expect.stringContaining(`is in use by process ${onFile.process.pid}`),
     ]);
     // What it had not written into the file itself yet is in the log beside it.
-    expect(await copy(`${await emptyDatabase()} ${own} --leave jobs`)).toMatchObject({ code: 0 });
-    const onDatabase = await BuiltServer.start({ ...SERVED, DATABASE_URL: url, JOBS_STORE: 'memory' });
-    const other = await copy(`${url} --leave jobs`);
+    expect(await copy(`${await emptyDatabase()} ${own}`)).toMatchObject({ code: 0 });
+    const onDatabase = await BuiltServer.start({ ...SERVED, DATABASE_URL: url });
+    const other = await copy(url);
     await onDatabase.stop('SIGKILL');
     expect([other.code, other.said]).toEqual([1, expect.stringContaining('A service runs on the database to copy to')]);
   });
@@ -231,10 +303,12 @@ describe(`the copy to PostgreSQL (COPY_SEED=${SEED})`, { timeout: 120_000 }, () 
 
 type Row = Record<string, string | number | boolean | null>;
 
-/** A row in words that both databases share. */
+/** A row in words that both databases share. What a job's claim is called is not among them. */
 function comparable(row: Row): string {
   const valueOf = (name: string) => (typeof row[name] === 'boolean' ? Number(row[name]) : row[name]);
-  const names = Object.keys(row).toSorted();
+  const names = Object.keys(row)
+    .filter((name) => name !== 'lease')
+    .toSorted();
   return names.map((name) => `${name}=${valueOf(name)}`).join('\n');
 }
 

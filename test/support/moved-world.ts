@@ -1,10 +1,9 @@
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { EventBus } from '../../src/events/event-bus.js';
 import { DurableReaders } from '../../src/jobs/durable-readers.service.js';
-import { JobQueue } from '../../src/jobs/job-queue.service.js';
 import { mailedToken, turnOnMfa } from './accounts.js';
 import type { TestUser } from './api.js';
-import { deadJob } from './jobs.js';
+import { fillJobs } from './moved-jobs.js';
 import type { Receiver } from './receiver.js';
 import { ADMIN, type TestServer } from './server.js';
 
@@ -59,8 +58,7 @@ export async function fill(server: TestServer, works: Receiver, fails: Receiver)
   }
   await app.get(DurableReaders).caughtUp();
   await Promise.all([works.next(), fails.next()]);
-  await deadJob(server);
-  await app.get(JobQueue).submit('auth.forgot-password', { email: user.email }, { delayMs: 3_600_000 });
+  await fillJobs(server);
   const seen = (await bus.publish('user.updated', { userId: user.id, fields: ['email'] })).id;
   const missed: string[] = [];
   for (let n = 0; n < 3; n += 1)

@@ -19,6 +19,18 @@ interface Column {
   readonly place: number | null;
 }
 
+/** A table of the file that PostgreSQL shows as a view, whose rows get there by another way than the view. */
+export interface CopiedView {
+  /** Of the table, and of the view. */
+  readonly name: string;
+  /** The column that is the primary key. */
+  readonly key: string;
+  /** Columns that differ there, and are not compared. */
+  readonly without: readonly string[];
+  /** Writes all of the rows, by the names of their columns, or none. */
+  write(target: QueryRunner, rows: readonly Record<string, unknown>[]): Promise<void>;
+}
+
 const COLUMNS = `SELECT attname AS name, format_type(atttypid, atttypmod) AS type, array_position(conkey, attnum) AS place
   FROM pg_attribute LEFT JOIN pg_constraint ON conrelid = attrelid AND contype = 'p'
   WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum`;
@@ -35,14 +47,23 @@ export class CopiedTable {
     private readonly file: CopiedFile,
     private readonly target: QueryRunner,
     private readonly columns: readonly Column[],
+    private readonly view: CopiedView | undefined,
   ) {}
 
-  /** @throws Error when the two tables have different columns. */
-  static async open(name: string, file: CopiedFile, target: QueryRunner): Promise<CopiedTable> {
+  /**
+   * @param view - set where PostgreSQL has a view of that name.
+   * @throws Error when the two tables have different columns.
+   */
+  static async open(name: string, file: CopiedFile, target: QueryRunner, view?: CopiedView): Promise<CopiedTable> {
     const columns = (await target.query(COLUMNS, [`"${name}"`])) as Column[];
     const ours = file.columns(name).toSorted().join(', ');
     const theirs = columns.map((column) => column.name).toSorted();
-    if (ours === theirs.join(', ')) return new CopiedTable(name, file, target, columns);
+    if (ours === theirs.join(', ')) {
+      const copied = columns
+        .filter((column) => !view?.without.includes(column.name))
+        .map((column) => (column.name === view?.key ? { ...column, place: 1 } : column));
+      return new CopiedTable(name, file, target, copied, view);
+    }
     throw new Error(
       `The table "${name}" has other columns in the file (${ours}) than in PostgreSQL (${theirs.join(', ')})`,
     );
@@ -155,14 +176,24 @@ export class CopiedTable {
 
   /** One statement is one transaction: all of the rows, or none. */
   private async write(batch: readonly unknown[][]): Promise<void> {
-    const lists = this.columns.map(({ type }, index) => `$${index + 1}::${type}[]`).join(', ');
-    const sql = `INSERT INTO "${this.name}" (${listOf(this.names)}) SELECT * FROM unnest(${lists})`;
-    const values = this.columns.map((_, index) => batch.map((row) => row[index]));
-    await this.target.query(sql, values).catch((error: unknown) => {
+    const written = this.view
+      ? this.view.write(
+          this.target,
+          batch.map((row) => Object.fromEntries(this.names.map((name, index) => [name, row[index]]))),
+        )
+      : this.insert(batch);
+    await written.catch((error: unknown) => {
       throw new Error(`The table "${this.name}" was refused by PostgreSQL: ${(error as Error).message}`, {
         cause: error,
       });
     });
+  }
+
+  private async insert(batch: readonly unknown[][]): Promise<void> {
+    const lists = this.columns.map(({ type }, index) => `$${index + 1}::${type}[]`).join(', ');
+    const sql = `INSERT INTO "${this.name}" (${listOf(this.names)}) SELECT * FROM unnest(${lists})`;
+    const values = this.columns.map((_, index) => batch.map((row) => row[index]));
+    await this.target.query(sql, values);
   }
 }
 

@@ -1,9 +1,9 @@
 import type { QueryRunner } from 'typeorm';
 import type { CopiedFile } from './copied-file.js';
-import { CopiedTable, type Content } from './copied-table.js';
+import { CopiedTable, type Content, type CopiedView } from './copied-table.js';
 
-/** The tables of the file that are no table of PostgreSQL's: what TypeORM remembers, and jobs, which have a room of their own. */
-const APART: ReadonlySet<string> = new Set(['migrations', 'jobs']);
+/** What TypeORM remembers of each database. */
+const MIGRATIONS = 'migrations';
 
 const NAMES = 'SELECT tablename AS name FROM pg_tables WHERE schemaname = current_schema()';
 const REFERENCES = `SELECT source.relname AS table, target.relname AS needs FROM pg_constraint
@@ -12,6 +12,7 @@ const REFERENCES = `SELECT source.relname AS table, target.relname AS needs FROM
 /**
  * Copies the rows of all tables, those first that others refer to, and sees that PostgreSQL then holds what the file holds.
  *
+ * @param views - what of them PostgreSQL shows as views.
  * @param left - names of tables that stay behind.
  * @param onCopied - told of each table.
  * @returns how many rows there are in how many tables.
@@ -20,13 +21,15 @@ const REFERENCES = `SELECT source.relname AS table, target.relname AS needs FROM
 export async function copyTables(
   file: CopiedFile,
   target: QueryRunner,
+  views: readonly CopiedView[],
   left: readonly string[],
   onCopied: (table: string, rows: number) => void,
 ): Promise<{ tables: number; rows: number }> {
   const tables: { table: CopiedTable; begun: number }[] = [];
   // All of them are looked at before the first row is written.
-  for (const name of await namesInOrder(file, target, left)) {
-    const table = await CopiedTable.open(name, file, target);
+  for (const name of await namesInOrder(file, target, views, left)) {
+    const view = views.find((one) => one.name === name);
+    const table = await CopiedTable.open(name, file, target, view);
     tables.push({ table, begun: await table.begun() });
   }
   const contents = new Map<CopiedTable, Content>();
@@ -50,9 +53,15 @@ export async function copyTables(
 }
 
 /** Each after those that it refers to. @throws Error for one that PostgreSQL does not have. */
-async function namesInOrder(file: CopiedFile, target: QueryRunner, left: readonly string[]): Promise<string[]> {
-  const there = new Set(((await target.query(NAMES)) as { name: string }[]).map(({ name }) => name));
-  const wanted = file.tables().filter((name) => !APART.has(name) && !left.includes(name));
+async function namesInOrder(
+  file: CopiedFile,
+  target: QueryRunner,
+  views: readonly CopiedView[],
+  left: readonly string[],
+): Promise<string[]> {
+  const tables = (await target.query(NAMES)) as { name: string }[];
+  const there = new Set([...tables, ...views].map(({ name }) => name));
+  const wanted = file.tables().filter((name) => name !== MIGRATIONS && !left.includes(name));
   const unknown = wanted.filter((name) => !there.has(name));
   if (unknown.length > 0) {
     throw new Error(
