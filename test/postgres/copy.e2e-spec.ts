@@ -17,7 +17,7 @@ import { Receiver } from '../support/receiver.js';
 import { ADMIN, TestServer } from '../support/server.js';
 
 const SEED = Number(process.env['COPY_SEED'] ?? Date.now() % 1_000_000);
-const KILLS = 6;
+const KILLS = Number(process.env['COPY_KILLS'] ?? 3);
 
 const SECRETS = {
   DATA_KEY: randomBytes(32).toString('base64'),
@@ -88,7 +88,7 @@ describe(`the copy to PostgreSQL (COPY_SEED=${SEED})`, { timeout: 120_000 }, () 
     const url = await emptyDatabase();
     const { code, said } = await copy(url);
     expect([code, said]).toEqual([0, expect.stringMatching(/Copied .* in [\d.]+ s: \d+ rows of \d+ tables/)]);
-    expect(said).toMatch(/The audit trail there: 20\d{3} rows hold, head evt-[\w-]+:[\w-]+\./);
+    expect(said).toMatch(/The audit trail there: \d{4,} rows hold, head evt-[\w-]+:[\w-]+\./);
     expect(said).not.toContain('password@');
     const sqlite = new SqliteDatabase(file, { readonly: true });
     await asking(url, async (ask) => {
@@ -129,9 +129,9 @@ describe(`the copy to PostgreSQL (COPY_SEED=${SEED})`, { timeout: 120_000 }, () 
     }
     // Any beginning of a table may be what was left of it.
     await asking(url, async (ask) => {
-      await ask(`DELETE FROM events WHERE seq > ${dice.between(1, 20_000)}`);
+      await ask(`DELETE FROM events WHERE seq > ${dice.between(1, await countOf('events'))}`);
       await ask(
-        `DELETE FROM pgboss.job WHERE id >= (SELECT id FROM jobs ORDER BY id OFFSET ${dice.below(40_000)} LIMIT 1)`,
+        `DELETE FROM pgboss.job WHERE id >= (SELECT id FROM jobs ORDER BY id OFFSET ${dice.below(await countOf('jobs'))} LIMIT 1)`,
       );
     });
     const { code, said } = await copy(url);
@@ -191,6 +191,8 @@ describe(`the copy to PostgreSQL (COPY_SEED=${SEED})`, { timeout: 120_000 }, () 
       const { api, app } = server;
       const queue = app.get(JobQueue);
       const idOf = async (name: string) => String((await jobs(`payload = '{"name":"${name}"}'`))[0]?.['id']);
+      // A start waits for signs of life of those who may still run what seems abandoned.
+      await expect.poll(() => runs.length, { timeout: 30_000, interval: 50 }).toBeGreaterThanOrEqual(5);
       await app.get(JobWorker).idle();
       expect(runs.toSorted((a, b) => (a.name < b.name ? -1 : 1))).toEqual([
         { name: 'failed, due', attempt: 2, crashes: 0 },

@@ -8,7 +8,7 @@ import type { Receiver } from './receiver.js';
 import { ADMIN, type TestServer } from './server.js';
 
 /** How many rows of the journal are written in each unit, and in how many of them. */
-const [UNIT, UNITS] = [500, 40];
+const [UNIT, UNITS] = [500, Number(process.env['COPY_UNITS'] ?? 6)];
 
 /** What somebody remembers of a service whose database moves. */
 export interface MovedWorld {
