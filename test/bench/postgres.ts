@@ -5,6 +5,7 @@ import { BuiltServer } from '../support/built-server.js';
 import { TestDatabase } from '../support/database.js';
 import { startPostgres } from '../support/postgres.js';
 import { load, type Load } from './http-load.js';
+import { notifyCost } from './notify-cost.js';
 import { percentile, report, type Figure } from './report.js';
 import { loginAsAdmin } from './server-process.js';
 
@@ -107,6 +108,14 @@ const times = (latencies: readonly number[]) =>
   `${percentile(latencies, 50).toFixed(1)} / ${percentile(latencies, 99).toFixed(1)}`;
 
 const figures: Record<string, Figure> = {};
+const { none, perFlush, perCommit } = await notifyCost(postgres.url);
+figures['commits of a row per second from 16 connections, nobody told'] = { value: Math.round(none) };
+figures['the same, NOTIFY once per flush, 3 listen'] = {
+  value: `${Math.round(perFlush)} (${(perFlush / none).toFixed(2)} ×)`,
+};
+figures['the same, NOTIFY with each commit, 3 listen'] = {
+  value: `${Math.round(perCommit)} (${(perCommit / none).toFixed(2)} ×)`,
+};
 for (let count = 1; count <= MOST; count += 1) {
   // Only those that are measured: each of them follows what the others write.
   const instance = await BuiltServer.start(environment);
