@@ -74,7 +74,7 @@ export class PostgresInstances extends Instances {
 
   /** Connects. @throws what the server answers. */
   static async connect(url: string, unitOfWork: UnitOfWork): Promise<PostgresInstances> {
-    // Loaded only where it is used: it is an optional dependency.
+    // Loaded only where it is used.
     const { default: pg } = await import('pg');
     const open = (timeoutMs: number): Client =>
       new pg.Client({
@@ -115,7 +115,9 @@ export class PostgresInstances extends Instances {
 
   async share(name: string, duty: Duty): Promise<void> {
     this.duties.set(name, { ...duty, isMine: false, step: Promise.resolve() });
-    await this.renew([name]);
+    await this.renew([name]).catch((error: unknown) => {
+      this.logger.warn({ msg: `it is not known yet whose "${name}" is`, err: error });
+    });
     await this.duties.get(name)?.step;
   }
 
@@ -210,15 +212,21 @@ export class PostgresInstances extends Instances {
   }
 
   private hear(client: Client, { channel, payload = '', processId }: Notification): void {
-    if (channel === CHANNELS.announced) {
-      const { from, content } = JSON.parse(payload) as { from: string; content: string };
-      if (from !== this.id) this.announced.forEach((listener) => listener(content));
-      return;
-    }
+    if (channel === CHANNELS.announced) return this.hearAnnounced(payload);
     // Signals go out over this very connection.
     if (processId === (client as unknown as { processID: number }).processID) return;
     for (const what of ['events', 'jobs'] as const) {
       if (channel === CHANNELS[what]) this.listeners[what].forEach((listener) => listener());
+    }
+  }
+
+  private hearAnnounced(payload: string): void {
+    try {
+      const { from, content } = JSON.parse(payload) as { from: string; content: string };
+      if (from !== this.id) this.announced.forEach((listener) => listener(content));
+    } catch (error) {
+      // Whoever may connect to the database may say anything here.
+      this.logger.warn({ msg: 'what was announced could not be understood', err: error });
     }
   }
 

@@ -9,13 +9,15 @@ import type { ClaimedJob, DueLane, NewJob, Outcome } from './job-records.js';
 import { JobStore } from './job-store.service.js';
 import type { JobRow } from './job.entity.js';
 
-/** After how long without a sign of life an attempt counts as ended with its process. */
+/** How long an attempt may be silent while everybody can speak. */
 export const LOST_MS = 10_000;
 /** Rows removed in one unit of work. */
 const REMOVAL_BATCH = 1000;
 
 /** The jobs on PostgreSQL: pg-boss's table, a queue for each type. */
 export class BossJobStore extends JobStore {
+  /** After how long without a sign of life an attempt counts as ended with its process, in ms. */
+  lostAfterMs = LOST_MS;
   private readonly table = new BossTable();
   /** The queues that are there, or are being made. */
   private readonly queues = new Map<string, Promise<void>>();
@@ -159,7 +161,7 @@ export class BossJobStore extends JobStore {
   }
 
   findAbandoned(tx: EntityManager): Promise<ClaimedJob[]> {
-    return this.table.findAbandoned(tx, LOST_MS);
+    return this.table.findAbandoned(tx, this.lostAfterMs);
   }
 
   chargeCrash(tx: EntityManager, jobs: readonly ClaimedJob[]): Promise<void> {

@@ -13,6 +13,8 @@ const AHEAD: Ahead = { ms: 100, most: 2000 };
 const TOUCH_MS = 2500;
 /** When a look that found a due job which could not be claimed is repeated: another instance is claiming it. */
 const AGAIN_MS = 20;
+/** How long an attempt must have been silent to be taken by an instance that has just started. */
+const LOST_AT_START_MS = 30_000;
 /** How long a suspect waits while another one runs here. */
 const SUSPECT_PAUSE_MS = 250;
 
@@ -192,10 +194,16 @@ export class BossJobWorker extends JobWorker {
     }
   }
 
-  /** Not before everybody whom an outage of the database has silenced had the time to speak again. */
+  /**
+   * At a start it takes what has been silent for long, later what is silent while the database has answered for long enough:
+   * whoever an outage has silenced has then had the time to speak again.
+   */
   protected override async takeOver(): Promise<void> {
     const { healthySince } = this;
-    if (healthySince !== undefined && performance.now() - healthySince >= LOST_MS) await super.takeOver();
+    const isStart = this.state === 'new';
+    if (!isStart && (healthySince === undefined || performance.now() - healthySince < LOST_MS)) return;
+    this.store.lostAfterMs = isStart ? LOST_AT_START_MS : LOST_MS;
+    await super.takeOver();
   }
 
   private slotsOf(type: string): TypeSlots {

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { DataSource } from 'typeorm';
 import { Instances } from '../../src/database/instances.js';
+import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { EventRelay } from '../../src/events/event-relay.service.js';
 import { EventBus } from '../../src/events/event-bus.js';
 import { JournalReaders } from '../../src/events/journal-readers.service.js';
@@ -235,6 +236,19 @@ describe('a duty', () => {
     });
     await begun;
     expect(tries).toBe(2);
+  });
+});
+
+describe('what somebody else says on the channels of the instances', () => {
+  it('harms nobody', async () => {
+    const { app } = one;
+    for (const channel of ['herald_announced', 'herald_events', 'herald_jobs']) {
+      await app.get(UnitOfWork).run((tx) => tx.query('SELECT pg_notify($1, $2)', [channel, '{"from":"nobody"']));
+    }
+    const watch = await other.subscriber(admin);
+    const { id } = await publish(one, 'after');
+    await watch.next(({ event }) => (event as { id?: string } | undefined)?.id === id);
+    watch.close();
   });
 });
 
