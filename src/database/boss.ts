@@ -1,15 +1,11 @@
 import { Logger } from '@nestjs/common';
 import type { Db, PgBoss } from 'pg-boss';
 import type { DataSource, EntityManager } from 'typeorm';
-import { rowsWritten } from './sql.js';
+import { poolOf, rowsWritten } from './sql.js';
 import { StartError } from '../common/start-error.js';
 
 /** The most that pg-boss's columns hold: 68 years in seconds, or that many retries. */
 export const NEVER = 2 ** 31 - 1;
-
-interface Pool {
-  query: (text: string, values?: unknown[]) => Promise<{ rows: unknown[] }>;
-}
 
 /**
  * Starts pg-boss on the connections of the service: its schema, and its maintenance of the table.
@@ -19,7 +15,7 @@ interface Pool {
 export async function startBoss(writer: DataSource): Promise<PgBoss> {
   const logger = new Logger('PgBoss');
   const { PgBoss } = await load();
-  const pool = (writer.driver as unknown as { master: Pool }).master;
+  const pool = poolOf(writer);
   const boss = new PgBoss({
     db: { executeSql: async (text, values) => pool.query(text, values) },
     schedule: false,

@@ -1,6 +1,6 @@
 import type { QueryRunner } from 'typeorm';
 
-/** A statement and its parameters, `$1` the first of them. */
+/** A statement with `?` for each of its parameters. */
 export interface Statement {
   sql: string;
   parameters: readonly (string | number | boolean | null)[];
@@ -13,7 +13,7 @@ export interface PendingUnit {
    *
    * @returns what is to be run together with the commit.
    */
-  execute: (connection: QueryRunner) => Promise<Statement | undefined>;
+  execute: (connection: QueryRunner) => Promise<readonly Statement[]>;
   /** Told when what {@link execute} did last is committed. */
   committed: () => void;
   /** Told when nothing of it remains. */

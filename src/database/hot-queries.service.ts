@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Database, Statement } from 'better-sqlite3';
-import type { Pool } from 'pg';
 import { DataSource } from 'typeorm';
-import { isPostgres, sqlFor } from './sql.js';
+import { isPostgres, poolOf, sqlFor } from './sql.js';
 import { UnitOfWork } from './unit-of-work.js';
 
 /** Asks a prepared question. */
@@ -43,8 +42,7 @@ export class HotQueries {
     // Under its name each connection prepares it once.
     const name = `herald ${(this.count += 1)}`;
     return async (values: unknown[]): Promise<T[]> => {
-      const { master } = this.reader.driver as unknown as { master: Pool };
-      const { rows } = await master.query<T & object>({ name, text, values });
+      const { rows } = await poolOf(this.reader).query<T & object>({ name, text, values });
       return rows;
     };
   }

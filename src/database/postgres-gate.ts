@@ -70,21 +70,24 @@ interface Answer {
 }
 
 /**
- * Commits, with the last statement in the same round trip: the locks that it takes or needs are held no longer than that.
+ * Commits, with the last statements in the same round trip: the locks that they need are held no longer than that.
  *
  * A transaction in which a statement failed cannot be committed: PostgreSQL then rolls back, and calls that no error.
  */
-async function commit(connection: QueryRunner, last: Statement | undefined): Promise<void> {
+async function commit(connection: QueryRunner, last: readonly Statement[]): Promise<void> {
   const client = (await connection.connect()) as Client;
-  const answers = [await client.query(last ? `${written(last, client)}; COMMIT` : 'COMMIT')].flat();
+  const statements = [...last.map((statement) => written(statement, client)), 'COMMIT'];
+  const answers = [await client.query(statements.join('; '))].flat();
   if (answers.at(-1)?.command === 'COMMIT') return;
   throw new Error('A statement of the unit failed, so nothing of it was committed');
 }
 
 /** Writes a statement with its parameters in it: of several that are sent at once, none can have any beside it. */
 function written({ sql, parameters }: Statement, client: Client): string {
-  return sql.replaceAll(/\$(\d+)/g, (_, number) => {
-    const value = parameters[Number(number) - 1] ?? null;
+  let count = 0;
+  return sql.replaceAll('?', () => {
+    const value = parameters[count] ?? null;
+    count += 1;
     return value === null ? 'NULL' : client.escapeLiteral(String(value));
   });
 }

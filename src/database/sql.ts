@@ -1,8 +1,14 @@
+import type { Pool } from 'pg';
 import type { DataSource, EntityManager } from 'typeorm';
 
 /** Whether a data source is one of PostgreSQL. */
 export function isPostgres({ options }: DataSource): boolean {
   return options.type === 'postgres';
+}
+
+/** Returns the connections of a data source of PostgreSQL, to be asked past TypeORM. */
+export function poolOf({ driver }: DataSource): Pool {
+  return (driver as unknown as { master: Pool }).master;
 }
 
 /** Whether a statement failed because another row has what must be unique. */

@@ -19,7 +19,7 @@ interface Unit {
   readonly beforeCommit: ((tx: EntityManager) => Promise<unknown>)[];
   readonly afterCommit: (() => void)[];
   /** What is run together with the commit. */
-  last?: Statement;
+  readonly last: Statement[];
   /** Why the unit can only roll back: what a nested unit threw. */
   failure?: { readonly cause: unknown };
   over: boolean;
@@ -141,11 +141,11 @@ export class UnitOfWork {
     return answer?.rows ?? [];
   }
 
-  /** Runs a statement as the very last of the current unit; on PostgreSQL in one round trip with the commit. */
-  async endWith({ sql, parameters }: Statement): Promise<void> {
+  /** Runs a statement at the very end of the current unit; on PostgreSQL in one round trip with the commit. */
+  async endWith(statement: Statement): Promise<void> {
     const unit = this.require();
-    if (this.isShared) unit.last = { sql, parameters };
-    else await unit.manager.query(sql, [...parameters]);
+    if (this.isShared) unit.last.push(statement);
+    else await unit.manager.query(statement.sql, [...statement.parameters]);
   }
 
   /**
@@ -199,6 +199,7 @@ export class UnitOfWork {
       manager: this.writer.createEntityManager(view.runner),
       beforeCommit: [],
       afterCommit: [],
+      last: [],
       over: false,
     };
     // In the order that matters: nothing new starts, what has started is through, then the transaction ends.

@@ -55,9 +55,8 @@ const endOf = (top: string) => `SELECT (${top}) AS top, last.seq, last.hash FROM
 const NAMES = COLUMNS.map((name) => `"${name}"`).join();
 /** What has come to the end of the table: asked with every flush of commits, by every instance. */
 const FOLLOWING = `SELECT ${NAMES} FROM events WHERE published AND seq > ? ORDER BY seq LIMIT ${PAGE}`;
-const INTO = `INSERT INTO events (${NAMES}) VALUES `;
 /** Written with every event: building the same statement anew would cost ten times what running it does. */
-const INSERT = `${INTO}(${COLUMNS.map(() => '?').join()})`;
+const INSERT = `INSERT INTO events (${NAMES}) VALUES (${COLUMNS.map(() => '?').join()})`;
 
 const NO_ORIGIN: EventOrigin = { requestId: null, actorId: null, sessionId: null, ip: null, userAgent: null };
 
@@ -137,7 +136,7 @@ export class EventJournal implements OnModuleInit {
       else {
         const entries = [entry];
         this.waiting.set(tx, entries);
-        this.unitOfWork.beforeCommit(() => this.write(tx, entries));
+        this.unitOfWork.beforeCommit(() => this.write(entries));
       }
       return Promise.resolve();
     });
@@ -210,7 +209,7 @@ export class EventJournal implements OnModuleInit {
   }
 
   /** Adds rows to the end of the chain. */
-  private async write(tx: EntityManager, entries: readonly JournalEntry[]): Promise<void> {
+  private async write(entries: readonly JournalEntry[]): Promise<void> {
     // Asked at the end of the unit: a login or a registration knows its session only then.
     const { requestId, actorId, sessionId, ip, userAgent } = { ...NO_ORIGIN, ...currentRequestContext() };
     let end = await this.findEnd();
@@ -221,25 +220,16 @@ export class EventJournal implements OnModuleInit {
       end = complete;
       return complete;
     });
-    await this.insert(tx, rows);
+    for (const row of rows) {
+      // With the commit: nobody else can append before that, in any instance.
+      await this.unitOfWork.endWith({ sql: INSERT, parameters: COLUMNS.map((name) => toColumn(row[name])) });
+    }
     this.unitOfWork.afterCommit(() => {
       const last = rows.at(-1);
       // Two that committed one after the other may be told in any order.
       if (last && last.seq > (this.written?.seq ?? 0)) this.written = last;
       for (const row of rows) if (row.published) this.onCommitted(row);
     });
-  }
-
-  private async insert(tx: EntityManager, rows: readonly EventRow[]): Promise<void> {
-    const valuesOf = (row: EventRow) => COLUMNS.map((name) => toColumn(row[name]));
-    if (!this.isShared) {
-      for (const row of rows) await tx.query(INSERT, valuesOf(row));
-      return;
-    }
-    let count = 0;
-    const places = rows.map(() => `(${COLUMNS.map(() => `$${(count += 1)}`).join()})`).join();
-    // With the commit: nobody else can append before that, in any instance.
-    await this.unitOfWork.endWith({ sql: INTO + places, parameters: rows.flatMap(valuesOf) });
   }
 
   /** Returns the row that the next one is chained to. Until the unit has ended nobody else adds any. */
