@@ -38,6 +38,26 @@ export function historyOf({ acts, ids, emails }: Worker, journal: readonly Envel
   return { found, unexplained };
 }
 
+/** What the journal says of all workers together. */
+export interface Comparison {
+  acts: Act[];
+  acknowledged: Act[];
+  /** Acknowledged, and not in the journal where they should be. */
+  missing: Act[];
+  /** As of each {@link History}. */
+  unexplained: Envelope[];
+}
+
+/** Compares what workers did, and what they were answered, with the journal. */
+export function compare(workers: readonly Worker[], journal: readonly Envelope[]): Comparison {
+  const acts = workers.flatMap((worker) => worker.acts);
+  const acknowledged = acts.filter((act) => act.acknowledged);
+  const histories = workers.map((worker) => historyOf(worker, journal));
+  const found = new Set(histories.flatMap((history) => [...history.found]));
+  const missing = acknowledged.filter((act) => !found.has(act));
+  return { acts, acknowledged, missing, unexplained: histories.flatMap(({ unexplained }) => unexplained) };
+}
+
 function tells({ type, payload }: Envelope, act: Act): boolean {
   return type === act.type && JSON.stringify(payload) === JSON.stringify(act.payload);
 }
