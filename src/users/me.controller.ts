@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { Documented } from '../common/documented.js';
 import { AllowScope, CurrentPrincipal, type Principal } from '../common/principal.js';
 import { emailSchema, passwordSchema } from './credentials.schema.js';
+import { OwnAccount } from './own-account.service.js';
 import { profileView, type Profile } from './profile.schema.js';
 import { UsersService } from './users.service.js';
 
@@ -20,7 +21,10 @@ const changes = z
 /** The caller's own account. */
 @Controller('users/me')
 export class MeController {
-  constructor(private readonly users: UsersService) {}
+  constructor(
+    private readonly users: UsersService,
+    private readonly own: OwnAccount,
+  ) {}
 
   @AllowScope('users:read')
   @Get()
@@ -45,7 +49,7 @@ export class MeController {
     @CurrentPrincipal() { userId, sessionId }: Principal,
     @Body({ schema: changes }) body: z.infer<typeof changes>,
   ): Promise<Profile> {
-    await this.users.changeOwn(userId, sessionId, body);
+    await this.own.change(userId, sessionId, body);
     return this.users.profile(userId);
   }
 
@@ -53,9 +57,9 @@ export class MeController {
   @HttpCode(204)
   @Documented({
     summary: 'Delete the own account',
-    errors: { NOT_FOUND: 'It has just been deleted.', CONFLICT: 'It is the last admin.' },
+    errors: { CONFLICT: 'It is the last admin.' },
   })
-  async delete(@CurrentPrincipal() { userId }: Principal): Promise<void> {
-    await this.users.delete(userId);
+  async delete(@CurrentPrincipal() { userId, sessionId }: Principal): Promise<void> {
+    await this.own.delete(userId, sessionId);
   }
 }

@@ -7,6 +7,7 @@ import { LockoutService } from './lockout.service.js';
 import { MeController } from './me.controller.js';
 import { MySessionsController } from './my-sessions.controller.js';
 import { NewPasswords } from './new-passwords.service.js';
+import { OwnAccount } from './own-account.service.js';
 import { PasswordHasher } from './password-hasher.js';
 import { FormerPassword } from './password-history.entity.js';
 import { Reauthentication } from './reauthentication.service.js';
@@ -24,6 +25,7 @@ import { UsersService } from './users.service.js';
     ApiKeyLookup,
     SecondFactor,
     UsersService,
+    OwnAccount,
     AccountAdministration,
     SessionsService,
     LockoutService,

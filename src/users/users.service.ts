@@ -4,26 +4,16 @@ import { InjectRepository } from '@nestjs/typeorm';
 import { IsNull, type EntityManager, type Repository } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import type { Role } from '../common/principal.js';
-import { currentRequestContext } from '../common/request-context.js';
 import { HotQueries, type HotQuery } from '../database/hot-queries.service.js';
 import { isUniqueViolation } from '../database/sql.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { EventBus } from '../events/event-bus.js';
-import { JobQueue } from '../jobs/job-queue.service.js';
 import { PasswordHasher } from './password-hasher.js';
 import { NewPasswords } from './new-passwords.service.js';
 import type { Profile } from './profile.schema.js';
 import { Reauthentication } from './reauthentication.service.js';
-import { Session } from './session.entity.js';
 import { SessionsService } from './sessions.service.js';
 import { accountLock, User } from './user.entity.js';
-
-/** What an owner may change of an account. */
-export interface ProfileChanges {
-  email?: string | undefined;
-  password?: string | undefined;
-  currentPassword?: string | undefined;
-}
 
 /** As the database has it: SQLite knows no booleans. */
 type StoredProfile = Omit<Profile, 'emailVerified' | 'mfaEnabled'> &
@@ -45,7 +35,6 @@ export class UsersService {
     private readonly newPasswords: NewPasswords,
     private readonly sessions: SessionsService,
     private readonly reauthentication: Reauthentication,
-    private readonly queue: JobQueue,
     hot: HotQueries,
   ) {
     this.findProfile = hot.prepare(PROFILE);
@@ -126,46 +115,6 @@ export class UsersService {
     return this.users.findBy({ role: 'admin', bannedAt: IsNull() });
   }
 
-  /**
-   * Changes address or password of the caller's own account.
-   *
-   * A new password publishes `password.changed` and ends every other session; a new address publishes `user.updated`.
-   *
-   * @throws AppError VALIDATION without `currentPassword`, UNAUTHORIZED for a wrong one, BAD_REQUEST when the new
-   * password breaks the policy, CONFLICT when the address is taken.
-   */
-  async changeOwn(id: string, sessionId: string, { email, password, currentPassword }: ProfileChanges): Promise<void> {
-    const hashes =
-      password === undefined ? undefined : await this.hashReplacement(id, password, email, currentPassword);
-    await this.unitOfWork.run(async (tx) => {
-      await this.hold(id);
-      // Asked again here: another request may have ended this session while the hash was made.
-      const session = await tx.findOne(Session, { where: { id: sessionId, userId: id }, relations: { user: true } });
-      if (!session) throw new AppError('UNAUTHORIZED', 'Authentication required');
-      const { user } = session;
-      const updatedAt = Date.now();
-      if (hashes) {
-        // Only while the password that was verified is still the account's: of several changes at once, one wins.
-        const changed = await tx.update(
-          User,
-          { id, passwordHash: hashes.old },
-          { passwordHash: hashes.new, updatedAt },
-        );
-        if (!changed.affected) throw new AppError('UNAUTHORIZED', 'The current password is wrong');
-        await this.newPasswords.remember(tx, id, hashes.old);
-        await this.sessions.endAll(id, sessionId);
-        await this.events.publish('password.changed', { userId: id });
-      }
-      if (email !== undefined && email !== user.email) {
-        await tx.update(User, { id }, { email, emailVerified: false, updatedAt }).catch(refuseTaken);
-        const { id: eventId } = await this.events.publish('user.updated', { userId: id, fields: ['email'] });
-        // The new address gets its verification; the old one is told, in case this was somebody else.
-        const data = { at: new Date(updatedAt).toISOString(), ip: currentRequestContext()?.ip ?? null };
-        await this.queue.submit('mail.send', { to: user.email, template: 'email-changed', data }, { eventId });
-      }
-    });
-  }
-
   /** Marks an address as verified and publishes `email.verified`. Returns false when it is not the account's any more. */
   async markVerified(id: string, email: string): Promise<boolean> {
     return this.unitOfWork.run(async (tx) => {
@@ -244,29 +193,13 @@ export class UsersService {
     throw new AppError('CONFLICT', message, [{ code: 'ADMIN_LAST', message }]);
   }
 
-  private async hashReplacement(
-    id: string,
-    password: string,
-    newEmail: string | undefined,
-    currentPassword: string | undefined,
-  ): Promise<{ old: string; new: string }> {
-    if (currentPassword === undefined) {
-      const message = 'A new password needs the current one';
-      throw new AppError('VALIDATION', message, [{ field: 'currentPassword', message }]);
-    }
-    const user = await this.findByIdWithPassword(id);
-    if (!user) throw new AppError('UNAUTHORIZED', 'Authentication required');
-    await this.confirmPassword(user, currentPassword);
-    return { old: user.passwordHash, new: await this.newPasswords.hash(password, newEmail ?? user.email, user) };
-  }
-
   private withPassword() {
     return this.users.createQueryBuilder('user').addSelect('user.passwordHash');
   }
 }
 
-/** Of several that ask for an address at once, the database lets one have it. */
-function refuseTaken(error: unknown): never {
+/** Of several that ask for an address at once, the database lets one have it. @throws AppError CONFLICT */
+export function refuseTaken(error: unknown): never {
   if (!isUniqueViolation(error)) throw error;
   const message = 'The email address is taken';
   throw new AppError('CONFLICT', message, [{ field: 'email', code: 'EMAIL_TAKEN', message }]);

@@ -120,7 +120,12 @@ describe('of two instances at once', () => {
       (api) => api.delete('/users/me', user.accessToken),
       (api) => api.delete(`/admin/users/${user.id}`, admin),
     ]);
-    expect(statuses(answers)).toEqual([204, 404]);
+    // Whoever comes second finds no account, or no session any more.
+    const either = [
+      [204, 404],
+      [401, 204],
+    ];
+    expect(either).toContainEqual(answers.map(({ status }) => status));
     expect(await events('user.deleted', user)).toBe(1);
   });
 
@@ -277,7 +282,10 @@ describe('the last admin', () => {
       (api) => acts[first]?.(api, survivor, rival) as Promise<Answer>,
       (api) => acts[second]?.(api, rival, survivor) as Promise<Answer>,
     ]);
-    expect(answers.filter(({ status }) => status < 300)).toHaveLength(1);
+    const [firstDone, secondDone] = answers.map(({ status }) => status < 300);
+    // Who is no admin any more may still resign.
+    const mayBoth = first === 'demotes' && second === 'resigns';
+    if (!mayBoth || !firstDone) expect(firstDone).toBe(!secondDone);
     const admins = await one.app.get(UsersService).admins();
     expect(admins).toHaveLength(1);
     if (admins[0]?.id === rival.id) survivor = rival;
