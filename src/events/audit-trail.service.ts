@@ -9,7 +9,7 @@ import { UnitOfWork } from '../database/unit-of-work.js';
 import { chainKeyFrom, verifyChain, type ChainReport } from './audit-chain.js';
 import { createAct, type Act, type ActType } from './audited-acts.js';
 import { EventRow } from './event.entity.js';
-import { EventJournal } from './event-journal.service.js';
+import { JournalWriter } from './journal-writer.service.js';
 
 const VERIFICATION_PAGE = 200;
 
@@ -36,7 +36,7 @@ export class AuditTrail {
 
   constructor(
     @InjectRepository(EventRow) private readonly rows: Repository<EventRow>,
-    private readonly journal: EventJournal,
+    private readonly journal: JournalWriter,
     private readonly unitOfWork: UnitOfWork,
     private readonly cipher: SecretCipher,
   ) {}

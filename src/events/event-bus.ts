@@ -4,7 +4,7 @@ import { SpanKind } from '@opentelemetry/api';
 import { inSpan, rememberCause } from '../telemetry/spans.js';
 import { isEventType, type EventPayload, type EventType } from './catalogue.js';
 import { createEvent, type DomainEvent, type EventEnvelope } from './domain-event.js';
-import { EventJournal } from './event-journal.service.js';
+import { JournalWriter } from './journal-writer.service.js';
 
 /** Receives events live, after their commit, in `seq` order. What it throws is logged and harms nobody else. */
 export type EventHandler<T extends EventType = EventType> = (event: DomainEvent<T>) => unknown;
@@ -30,7 +30,7 @@ export class EventBus {
 
   constructor(
     private readonly emitter: EventEmitter2,
-    private readonly journal: EventJournal,
+    private readonly journal: JournalWriter,
   ) {}
 
   /**

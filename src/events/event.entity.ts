@@ -1,5 +1,5 @@
 import { Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
-import type { Outcome } from './domain-event.js';
+import type { DomainEvent, Outcome } from './domain-event.js';
 
 /**
  * One row of the journal: an event, or an act that the audit trail alone keeps. Rows are only ever added, and removed
@@ -62,4 +62,21 @@ export class EventRow {
   /** What {@link chainHash} makes of this row and the one before; null for rows older than the chain. */
   @Column({ type: 'text', nullable: true })
   hash: string | null;
+}
+
+/** The columns, for statements that are too hot for a query builder. */
+export const COLUMNS = [
+  ...(['seq', 'id', 'type', 'subject', 'timestamp', 'payload', 'published', 'outcome', 'details'] as const),
+  ...(['requestId', 'actorId', 'sessionId', 'ip', 'userAgent', 'previousHash', 'hash'] as const),
+] as const;
+
+/** The same in SQL. */
+export const COLUMN_LIST = COLUMNS.map((name) => `"${name}"`).join();
+
+/** Returns the event that a row holds. */
+export function toEvent(row: EventRow): DomainEvent {
+  const { seq, id, type, subject, timestamp, payload, requestId, actorId, sessionId, ip, userAgent } = row;
+  const origin = { requestId, actorId, sessionId, ip, userAgent };
+  // Written through createEvent, so type and payload are the catalogue's.
+  return { seq, id, type, subject, timestamp, payload, origin } as unknown as DomainEvent;
 }

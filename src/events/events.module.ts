@@ -12,7 +12,9 @@ import { EventRetention } from './event-retention.service.js';
 import { EventTraces } from './event-traces.service.js';
 import { EventRow } from './event.entity.js';
 import { EventsController } from './events.controller.js';
+import { JournalEnd } from './journal-end.service.js';
 import { JournalReaders } from './journal-readers.service.js';
+import { JournalWriter } from './journal-writer.service.js';
 import { DomainEventExplorer } from './on-domain-event.js';
 import { Reconciliation } from './reconciliation.service.js';
 
@@ -26,6 +28,8 @@ import { Reconciliation } from './reconciliation.service.js';
   ],
   controllers: [EventsController],
   providers: [
+    JournalWriter,
+    JournalEnd,
     EventJournal,
     AuditTrail,
     EventTraces,
