@@ -10,6 +10,7 @@ import { openWriter } from './open-writer.js';
 import { PostgresInstances } from './postgres-instances.js';
 import { RateLimitCounts } from './rate-limit-counts.service.js';
 import { SecretCipher } from './secret-cipher.service.js';
+import { poolOf } from './sql.js';
 import { SqliteLock } from './sqlite-lock.js';
 import { UnitOfWork, WRITER } from './unit-of-work.js';
 
@@ -61,9 +62,11 @@ export class DatabaseModule implements OnApplicationShutdown {
         UnitOfWork,
         {
           provide: Instances,
-          inject: [Config, UnitOfWork],
-          useFactory: ({ DATABASE_URL: database }: Config, unitOfWork: UnitOfWork) =>
-            database.kind === 'postgres' ? PostgresInstances.connect(database.url, unitOfWork) : new OnlyInstance(),
+          inject: [Config, UnitOfWork, WRITER, DataSource],
+          useFactory: ({ DATABASE_URL: database }: Config, unitOfWork: UnitOfWork, ...sources: DataSource[]) =>
+            database.kind === 'postgres'
+              ? PostgresInstances.connect(database.url, unitOfWork, sources.map(poolOf))
+              : new OnlyInstance(),
         },
         HotQueries,
         Housekeeping,

@@ -206,6 +206,27 @@ describe('the connection between instances', () => {
   });
 });
 
+describe('connections of the pools that are half open', () => {
+  it('are given up within seconds, while a statement that only takes its time is not', async () => {
+    const url = new URL(one.databaseUrl);
+    const proxy = await TcpProxy.start(url.href);
+    url.port = new URL(proxy.url).port;
+    url.hostname = '127.0.0.1';
+    const server = await one.startAnother({ DATABASE_URL: url.href });
+    const waits = () => server.app.get(UnitOfWork).run((tx) => tx.query('SELECT pg_sleep(6)'));
+    const users = await Promise.all(Array.from({ length: 8 }, () => server.api.register()));
+    proxy.silence('application_name\0herald\0');
+    const slow = waits();
+    const asked = await Promise.all(users.map(({ accessToken }) => server.api.get('/users/me', accessToken)));
+    expect(asked.filter(({ status }) => status === 503)).not.toHaveLength(0);
+    for (const { status, body } of asked) if (status !== 200) expect(body.error.code).toBe('SERVICE_UNAVAILABLE');
+    for (const { accessToken } of users) expect((await server.api.get('/users/me', accessToken)).status).toBe(200);
+    await slow;
+    await server.close();
+    await proxy.close();
+  }, 40_000);
+});
+
 describe('a database that is away', () => {
   it('is told from a fault, on both transports, and holds no shutdown up', async () => {
     const url = new URL(one.databaseUrl);
