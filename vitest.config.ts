@@ -32,12 +32,17 @@ const ON_BOTH = [
 const shared = {
   testTimeout: 20_000,
   hookTimeout: 30_000,
+  // A worker loads Nest and TypeORM once, which takes as long as many a file's tests; what is ours begins anew with each file.
+  isolate: false,
+  setupFiles: ['test/support/begin-anew.ts'],
+  // It remembers the highest time that it has seen, and tests move the clock: it begins anew too.
+  server: { deps: { inline: ['uuid'] } },
 };
 
 export default defineConfig({
   test: {
-    // Two cores: more workers only make the servers of the e2e files wait for each other.
-    maxWorkers: 2,
+    // One more than two cores: tests wait for a third of their time.
+    maxWorkers: 3,
     globalSetup: ['test/support/log-audit.ts'],
     projects: [
       {

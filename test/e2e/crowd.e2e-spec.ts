@@ -13,8 +13,8 @@ import { ADMIN, TestServer } from '../support/server.js';
 import type { WsClient } from '../support/ws-client.js';
 
 const SEED = Number(process.env['CROWD_SEED'] ?? randomInt(2 ** 31));
-const CLIENTS = Number(process.env['CROWD_CLIENTS'] ?? 1000);
-const EVENTS = Number(process.env['CROWD_EVENTS'] ?? 20_000);
+const CLIENTS = Number(process.env['CROWD_CLIENTS'] ?? 400);
+const EVENTS = Number(process.env['CROWD_EVENTS'] ?? 5000);
 const ACCOUNTS = 40;
 const ADMINS = 4;
 /** The share of the clients that are an admin's, and so see everything. */

@@ -6,7 +6,7 @@ import type { World } from './messages.js';
 import { Tally } from './tally.js';
 import { runTrial, SEED } from './trial.js';
 
-const MESSAGES = Number(process.env['FUZZ_MESSAGES'] ?? 75_000);
+const MESSAGES = Number(process.env['FUZZ_MESSAGES'] ?? 40_000);
 const CLIENTS = 50;
 /** One connection in so many comes after an event that its likes may see. */
 const EVENT_EVERY = 50;

@@ -6,7 +6,7 @@ import type { World } from './messages.js';
 import { Tally } from './tally.js';
 import { runTrial, SEED } from './trial.js';
 
-const REQUESTS = Number(process.env['FUZZ_REQUESTS'] ?? 20_000);
+const REQUESTS = Number(process.env['FUZZ_REQUESTS'] ?? 10_000);
 const CLIENTS = 30;
 
 /** The built server, with clients that ask for the stream in every way there is, and then some. */
