@@ -41,8 +41,8 @@ const shared = {
 
 export default defineConfig({
   test: {
-    // One more than two cores: tests wait for a third of their time.
-    maxWorkers: 3,
+    // Two cores: more workers only make the servers of the e2e files wait for each other.
+    maxWorkers: 2,
     globalSetup: ['test/support/log-audit.ts'],
     projects: [
       {

@@ -11,7 +11,7 @@ import { seededRandom } from '../support/random.js';
 import { recordOutput } from '../support/recorder.js';
 import { Receiver } from '../support/receiver.js';
 
-const ROUNDS = Number(process.env['DELIVERY_CRASH_ROUNDS'] ?? 4);
+const ROUNDS = Number(process.env['DELIVERY_CRASH_ROUNDS'] ?? 2);
 const SEED = Number(process.env['CRASH_SEED'] ?? randomInt(2 ** 31));
 const ADMIN = { email: 'admin@example.com', password: 'Admin-password-1' };
 const POINTS = [
