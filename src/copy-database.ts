@@ -1,8 +1,7 @@
-import 'reflect-metadata';
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { entities } from './app.entities.js';
-import { loadProcessConfig, type Config } from './config/config.js';
+import type { Config } from './config/config.js';
 import { envSchema, type DatabaseUrl } from './config/env.schema.js';
 import { CopiedFile } from './database/copy/copied-file.js';
 import { copyTables } from './database/copy/copy-tables.js';
@@ -20,16 +19,16 @@ import { CopiedJobs } from './jobs/boss-copy.service.js';
 const USAGE = 'npm run db:copy -- postgres://user:password@host/database [sqlite:FILE] [--leave TABLE]';
 
 /**
- * `npm run db:copy -- postgres://…`: moves everything in the SQLite file of `DATABASE_URL` into a database of PostgreSQL,
- * which it migrates first, and compares the two when it is done.
+ * Moves everything in a SQLite file into a database of PostgreSQL, which it migrates first, and compares the two when it is
+ * done. A run that was cut off, by whatever, is begun again and goes on where it was.
  *
- * A run that was cut off, by whatever, is begun again and goes on where it was. Ends with 0 when PostgreSQL has all of it;
- * with 1 and one sentence otherwise.
+ * @param words - of the command line.
+ * @param say - is told each line of what has been done.
+ * @throws Error, whose message is a sentence, when PostgreSQL does not have all of it.
  */
-async function main(): Promise<void> {
+export async function copyDatabase(words: string[], given: Config, say: (line: string) => void): Promise<void> {
   const startedAt = performance.now();
-  const given = loadProcessConfig();
-  const { from, to, left } = readWords(given);
+  const { from, to, left } = readWords(words, given);
   // Before the file is opened: opening takes its lock, and makes no key.
   const source = given.withDatabase(from);
   const key = keyOf(source);
@@ -71,8 +70,9 @@ interface Words {
 }
 
 /** @throws Error when they do not say what to copy where. */
-function readWords(given: Config): Words {
+function readWords(words: string[], given: Config): Words {
   const { positionals, values } = parseArgs({
+    args: words,
     allowPositionals: true,
     options: { leave: { type: 'string', multiple: true, default: [] } },
   });
@@ -125,12 +125,3 @@ function nameOf(url: string): string {
   const { host, pathname } = new URL(url);
   return `${host}${pathname}`;
 }
-
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
-}
-
-main().catch((error: unknown) => {
-  process.stderr.write(`Not everything was copied: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
-});

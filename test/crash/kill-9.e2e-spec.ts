@@ -10,7 +10,7 @@ import { compare, historyOf, readJournal, type Envelope } from './history.js';
 import { seededRandom } from '../support/random.js';
 import { subjectOf, Worker } from './worker.js';
 
-const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 20);
+const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 8);
 const SEED = Number(process.env['CRASH_SEED'] ?? randomInt(2 ** 31));
 const WORKERS = 6;
 const ADMIN = { email: 'admin@example.com', password: 'Admin-password-1' };

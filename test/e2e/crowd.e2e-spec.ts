@@ -70,8 +70,6 @@ describe(`a crowd of ${CLIENTS} clients that come and go (CROWD_SEED=${SEED})`, 
       REALTIME_MAX_CONNECTIONS_PER_ADDRESS: '0',
       REALTIME_MAX_UNAUTHENTICATED_PER_ADDRESS: '0',
       WS_MAX_MESSAGES_PER_MINUTE: '0',
-      // Nothing crashes here, so nothing needs to wait for the disk.
-      SQLITE_SYNCHRONOUS: 'NORMAL',
       WS_AUTH_TIMEOUT_MS: '60000',
       WS_PING_INTERVAL_MS: '600000',
     });

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import SqliteDatabase from 'better-sqlite3';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config/config.js';
+import { copyDatabase } from '../../src/copy-database.js';
 import { AuditTrail } from '../../src/events/audit-trail.service.js';
 import { Reconciliation } from '../../src/events/reconciliation.service.js';
 import { JobQueue } from '../../src/jobs/job-queue.service.js';
@@ -60,7 +62,7 @@ describe(`the copy to PostgreSQL (COPY_SEED=${SEED})`, { timeout: 120_000 }, () 
   }
 
   function spawn(words: string, environment: Record<string, string> = {}): BuiltServer {
-    const command = `${process.execPath} dist/src/copy-database.js ${words}`;
+    const command = `${process.execPath} dist/src/db-copy.js ${words}`;
     return BuiltServer.spawn({ DATABASE_URL: `sqlite:${file}`, ...SECRETS, ...environment }, command);
   }
 
@@ -246,12 +248,18 @@ describe(`the copy to PostgreSQL (COPY_SEED=${SEED})`, { timeout: 120_000 }, () 
 
   it('is refused in a sentence where it would not be one', async () => {
     const url = await emptyDatabase();
+    const lines: string[] = [];
+    const run = (words: string, environment: Record<string, string> = {}) =>
+      copyDatabase(
+        words.split(' ').filter(Boolean),
+        loadConfig({ DATABASE_URL: `sqlite:${file}`, ...SECRETS, ...environment }),
+        (line) => lines.push(line),
+      );
     const refused = async (words: string, environment?: Record<string, string>): Promise<string> => {
-      const { code, said } = await copy(words, environment);
-      expect(said).toMatch(/^Not everything was copied: /m);
-      expect(code).toBe(1);
-      return said;
+      const answer: unknown = await run(words, environment).catch((error: unknown) => error);
+      return (answer as Error).message;
     };
+    expect(await copy('')).toMatchObject({ code: 1, said: expect.stringMatching(/^Not everything was copied: Name/) });
     expect(await refused('')).toContain('Name the database to copy to: npm run db:copy -- postgres://');
     expect(await refused(`sqlite:${file}`)).toContain('Name the database to copy to');
     expect(await refused(url, { DATABASE_URL: url })).toContain('Name the file to copy as sqlite:FILE');
@@ -277,7 +285,8 @@ describe(`the copy to PostgreSQL (COPY_SEED=${SEED})`, { timeout: 120_000 }, () 
     const foreign = await emptyDatabase();
     const more = changedFile('CREATE TABLE "diary" ("day" text)');
     expect(await refused(`${foreign} ${more}`)).toContain('--leave diary');
-    expect(await copy(`${foreign} ${more} --leave diary`)).toMatchObject({ code: 0 });
+    await run(`${foreign} ${more} --leave diary`);
+    expect(lines.at(-1)).toContain('Start the service with DATABASE_URL of that database');
     await asking(foreign, (ask) => ask(`UPDATE pgboss.job SET retry_count = 5 WHERE state = 'completed'`));
     expect(await refused(foreign)).toContain('The table "jobs" has rows in PostgreSQL that are not those');
     await asking(foreign, (ask) => ask(`UPDATE users SET role = 'admin'`));

@@ -12,6 +12,7 @@ interface Operation {
 /** What a server's own OpenAPI document promises of its answers. */
 export class Contract {
   private static readonly known = new Map<string, Contract>();
+  private static readonly ofServers = new WeakMap<NestFastifyApplication, Contract>();
   private readonly schemas: DocumentSchemas;
   /** Fixed parts of paths before parameters. */
   private readonly paths: { path: string; pattern: RegExp }[];
@@ -25,6 +26,12 @@ export class Contract {
 
   /** The contract of a server in this process. Servers with the same routes share one: to build it takes a while. */
   static of(app: NestFastifyApplication): Contract {
+    const contract = this.ofServers.get(app) ?? this.find(app);
+    this.ofServers.set(app, contract);
+    return contract;
+  }
+
+  private static find(app: NestFastifyApplication): Contract {
     const routes = findRoutes(app.get(DiscoveryService, { strict: false }));
     const key = routes.map(({ operationId, path }) => `${operationId} ${path}`).join();
     let contract = this.known.get(key);
