@@ -61,9 +61,10 @@ export class JournalEnd implements OnModuleInit {
 
   /** Takes the newest events into memory. */
   async onModuleInit(): Promise<void> {
-    this.instances.onSignal('events', () => this.follow());
     const newest = await this.rows.find({ where: { published: true }, order: { seq: 'DESC' }, take: RECENT_AT_START });
     for (const row of newest.toReversed()) this.recent.push(toEvent(row));
+    // Only now: a read that began before would begin at the first event of all, and the order here would be lost.
+    this.instances.onSignal('events', () => this.follow());
   }
 
   /** Calls `listener` whenever events have come to the end. */
