@@ -1,5 +1,5 @@
-/** SQLSTATEs of PostgreSQL: no connection, no resources, a server that stops or starts. */
-const AWAY = /^(08...|53...|57P0[1-3])$/;
+/** SQLSTATEs of PostgreSQL: no connection, a transaction that was given up, no resources, a server that stops or starts. */
+const AWAY = /^(08...|25P03|53...|57P0[1-3])$/;
 const UNREACHABLE = /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/;
 /** What pg and its pool say without a code. */
 const LOST =
@@ -8,6 +8,8 @@ const LOST =
 /** Whether a connection turned out to be broken, or was ended by the server: another one may well work. */
 export function isConnectionLost(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
+  // One that nobody has answered in ten seconds: another one would wait as long.
+  if (error.message.endsWith('due to connection timeout')) return false;
   const { code } = error as { code?: unknown };
   return (
     code === 'ECONNRESET' || code === 'EPIPE' || code === '57P01' || error.message.startsWith('Connection terminated')

@@ -40,6 +40,11 @@ const postgresMigrations: readonly Type<MigrationInterface>[] = [PostgresSchema1
 
 /** How long a connection to PostgreSQL may take to come about. */
 const CONNECT_TIMEOUT_MS = 10_000;
+/**
+ * How long a transaction may wait for its instance, in ms: one that was paused, or is gone without a word, would otherwise
+ * keep the lock of the journal from all others, for as long as TCP takes to notice: two hours.
+ */
+const IDLE_TRANSACTION_MS = 3000;
 /** How many prepared statements each connection keeps: more than there are. */
 const STATEMENTS = 500;
 
@@ -76,7 +81,8 @@ export function settingsOf(
 export function writerOptions(settings: DatabaseSettings): DataSourceOptions {
   const { database, synchronous, migrations: others = [] } = settings;
   if (database.kind === 'postgres') {
-    return { ...serverOptions(database.url, settings), migrations: [...postgresMigrations, ...others] };
+    const options = `-c idle_in_transaction_session_timeout=${IDLE_TRANSACTION_MS}`;
+    return { ...serverOptions(database.url, settings, options), migrations: [...postgresMigrations, ...others] };
   }
   return {
     ...fileOptions(database.file, settings, (connection) => {

@@ -68,7 +68,7 @@ export class PostgresInstances extends Instances {
   }
 
   async announce(content: string): Promise<void> {
-    const message = JSON.stringify({ from: this.id, content });
+    const message = JSON.stringify({ content });
     await this.unitOfWork.run((tx) => tx.query('SELECT pg_notify($1, $2)', [CHANNELS.announced, message]));
   }
 
@@ -112,8 +112,9 @@ export class PostgresInstances extends Instances {
 
   private hearAnnounced(payload: string): void {
     try {
-      const { from, content } = JSON.parse(payload) as { from: string; content: string };
-      if (from !== this.id) this.announced.forEach((listener) => listener(content));
+      // Its own too: where the answer to a commit was lost, nothing else tells this instance that it was one.
+      const { content } = JSON.parse(payload) as { content: string };
+      this.announced.forEach((listener) => listener(content));
     } catch (error) {
       // Whoever may connect to the database may say anything here.
       this.logger.warn({ msg: 'what was announced could not be understood', err: error });
