@@ -135,7 +135,9 @@ function addHooks(fastify: FastifyInstance, metrics: Metrics): void {
   fastify.addHook('onRequest', (request, reply, done) => {
     void reply.header('X-Request-Id', request.id).header('Cache-Control', 'no-store');
     const isWithoutHost = request.raw.httpVersion === '1.1' && request.headers.host === undefined;
-    done(isWithoutHost ? new AppError('BAD_REQUEST', 'The request has no Host header') : undefined);
+    if (isWithoutHost) return done(new AppError('BAD_REQUEST', 'The request has no Host header'));
+    // Nothing has it in its name, and PostgreSQL takes no text with it.
+    done(request.url.includes('%00') ? new AppError('BAD_REQUEST', 'The URL holds the character U+0000') : undefined);
   });
   // After the body was read: reading it would lose an asynchronous context entered earlier.
   fastify.addHook('preHandler', (request, _reply, done) => {

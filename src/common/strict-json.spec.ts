@@ -16,6 +16,14 @@ describe('parseStrictJson', () => {
     },
   );
 
+  it.each(['"\\u0000"', '{"a":["x\\\\\\u0000"]}', '{"\\u0000":1}'])('refuses U+0000 in %s', (text) => {
+    expect(() => parseStrictJson(text)).toThrow('The text holds the character U+0000');
+  });
+
+  it('takes a backslash before u0000 for what it is', () => {
+    expect(parseStrictJson('"\\\\u0000"')).toBe('\\u0000');
+  });
+
   it('never quotes the text it refuses', () => {
     expect(() => parseStrictJson('{"password":"hunter2"')).toThrow('The text is not valid JSON');
   });

@@ -1,8 +1,11 @@
+/** U+0000 can only be there as an escape, which an even number of backslashes, or none, comes before. */
+const NUL = /(?<!\\)(?:\\\\)*\\u0000/;
+
 /**
- * Parses JSON and refuses what `JSON.parse` lets through silently: an object that names the same key twice.
+ * Parses JSON and refuses what `JSON.parse` lets through silently: an object that names the same key twice, and U+0000.
  *
  * RFC 8259 §4 leaves duplicates undefined, and parsers disagree on which one wins, which lets a request mean one thing
- * to a proxy and another to the service.
+ * to a proxy and another to the service. PostgreSQL stores no U+0000 in a text, and no text of Herald's needs one.
  *
  * @throws SyntaxError with a message for the client, which never quotes the text (it may hold a password or token).
  */
@@ -13,6 +16,7 @@ export function parseStrictJson(text: string): unknown {
   } catch {
     throw new SyntaxError('The text is not valid JSON');
   }
+  if (NUL.test(text)) throw new SyntaxError('The text holds the character U+0000');
   const duplicate = findDuplicateKey(text);
   if (duplicate !== undefined) throw new SyntaxError(`The key ${duplicate} appears twice in one object`);
   return value;

@@ -78,7 +78,7 @@ describe('bad input over REST', () => {
     ['a prototype', '{"email":"a@example.com","password":"x","__proto__":{"admin":true}}', 401, 'UNAUTHORIZED'],
     ['an address that is none', '{"email":"nobody","password":"x"}', 422, 'VALIDATION'],
     ['an endless address', `{"email":"${'a'.repeat(300)}@example.com","password":"x"}`, 422, 'VALIDATION'],
-    ['a NUL in the address', '{"email":"a\\u0000@example.com","password":"x"}', 422, 'VALIDATION'],
+    ['a NUL in the address', '{"email":"a\\u0000@example.com","password":"x"}', 400, 'BAD_REQUEST'],
   ])('%s', async (_name, body, status, code) => {
     const answer = await login(body);
     expect(answer.status).toBe(status);
@@ -158,6 +158,8 @@ describe('bad input over REST', () => {
 
   it.each([
     ['a malformed URL', 'GET /api/v1/%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'],
+    ['a NUL in the path', 'GET /api/v1/events/%00 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'],
+    ['a NUL in the query', 'GET /api/v1/events?after=x%00 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'],
     ['no HTTP at all', 'hello there\r\n\r\n'],
     ['headers without end', `GET / HTTP/1.1\r\nHost: x\r\nX-A: ${'a'.repeat(100_000)}\r\n\r\n`],
     [
