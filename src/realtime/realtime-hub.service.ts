@@ -109,10 +109,13 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap {
 
   private async endIfOver(connection: RealtimeConnection): Promise<void> {
     const { principal } = connection;
-    if (!principal || (await this.authenticator.refresh(principal))) return;
+    if (principal && !(await this.authenticator.refresh(principal))) this.endAfterDelivery(principal);
+  }
+
+  private endAfterDelivery(principal: Principal): void {
     this.afterDelivery(
       (current) => current === principal,
-      (one) => one.end('revoked'),
+      (connection) => connection.end('revoked'),
     );
   }
 
@@ -176,7 +179,7 @@ export class RealtimeHub implements OnModuleInit, OnApplicationBootstrap {
     try {
       const current = await this.authenticator.refresh(principal);
       if (connection.principal !== principal) return;
-      if (!current) return connection.end('revoked');
+      if (!current) return this.endAfterDelivery(principal);
       Object.assign(principal, { email: current.email, role: current.role });
       this.goLive(connection);
     } catch (error) {
