@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import { LessThan, type FindOptionsWhere, type Repository } from 'typeorm';
+import { IsNull, LessThan, type FindOptionsWhere, type Repository } from 'typeorm';
 import { AppError } from '../common/app-error.js';
 import type { Principal, Scope } from '../common/principal.js';
 import { sha256 } from '../common/sha256.js';
 import { Config } from '../config/config.js';
 import { Housekeeping } from '../database/housekeeping.service.js';
+import { RateLimitCounts } from '../database/rate-limit-counts.service.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { EventBus } from '../events/event-bus.js';
 import { ApiKeyLookup } from '../users/api-key-lookup.js';
@@ -29,9 +30,6 @@ export interface NewApiKey {
 /** Owns the API keys: makes, shows and revokes them, and says whom one stands for. */
 @Injectable()
 export class ApiKeysService implements OnModuleInit {
-  /** How often each key was used in the window that began then. */
-  private readonly uses = new Map<string, { since: number; count: number }>();
-
   constructor(
     @InjectRepository(ApiKey) private readonly keys: Repository<ApiKey>,
     private readonly unitOfWork: UnitOfWork,
@@ -40,13 +38,13 @@ export class ApiKeysService implements OnModuleInit {
     private readonly users: UsersService,
     private readonly lookup: ApiKeyLookup,
     private readonly housekeeping: Housekeeping,
+    private readonly counts: RateLimitCounts,
     private readonly config: Config,
   ) {}
 
   onModuleInit(): void {
     this.lookup.use({ byKey: (rawKey) => this.findByKey(rawKey), byId: (id) => this.find({ id }) });
     this.housekeeping.register('api keys', async () => {
-      this.uses.clear();
       await this.unitOfWork.run((tx) => tx.delete(ApiKey, { expiresAt: LessThan(Date.now()) }));
     });
   }
@@ -98,34 +96,44 @@ export class ApiKeysService implements OnModuleInit {
 
   private async findByKey(rawKey: string): Promise<Principal | undefined> {
     if (!isRawKey(rawKey)) return undefined;
-    const principal = await this.find({ hash: sha256(rawKey) });
-    if (principal) await this.countUse(principal.sessionId);
-    return principal;
+    const key = await this.findKey({ hash: sha256(rawKey) });
+    if (!key) return undefined;
+    await this.countUse(key);
+    return toPrincipal(key);
   }
 
   private async find(where: FindOptionsWhere<ApiKey>): Promise<Principal | undefined> {
+    const key = await this.findKey(where);
+    return key && toPrincipal(key);
+  }
+
+  private async findKey(where: FindOptionsWhere<ApiKey>): Promise<ApiKey | undefined> {
     const key = await this.keys.findOne({ where, relations: { user: true } });
-    const expiresAt = key?.expiresAt ?? Number.MAX_SAFE_INTEGER;
-    if (!key || key.user.bannedAt !== null || expiresAt <= Date.now()) return undefined;
-    const { id: userId, email, role } = key.user;
-    return { userId, email, role, sessionId: key.id, expiresAt, scopes: key.scopes };
+    if (!key || key.user.bannedAt !== null || endOf(key) <= Date.now()) return undefined;
+    return key;
   }
 
   /** Keeps the key's own rate limit, and when it was used last. */
-  private async countUse(id: string): Promise<void> {
-    const { RATE_LIMIT_MAX: max, RATE_LIMIT_WINDOW_MS: window } = this.config;
+  private async countUse({ id, lastUsedAt }: ApiKey): Promise<void> {
+    const { RATE_LIMIT_MAX: max, RATE_LIMIT_WINDOW_MS: windowMs } = this.config;
+    if (max > 0) {
+      const { current, ttl } = await this.counts.count(`key ${id}`, windowMs);
+      const seconds = Math.max(1, Math.ceil(ttl / 1000));
+      if (current > max) throw new AppError('RATE_LIMITED', 'Too many requests with this key', undefined, seconds);
+    }
     const now = Date.now();
-    let use = this.uses.get(id);
-    const isFirst = use === undefined || now - use.since >= Math.max(window, LAST_USE_MS);
-    if (!use || now - use.since >= window) {
-      use = { since: now, count: 0 };
-      this.uses.set(id, use);
-    }
-    use.count += 1;
-    if (max > 0 && use.count > max) {
-      const seconds = Math.max(1, Math.ceil((use.since + window - now) / 1000));
-      throw new AppError('RATE_LIMITED', 'Too many requests with this key', undefined, seconds);
-    }
-    if (isFirst) await this.unitOfWork.run((tx) => tx.update(ApiKey, { id }, { lastUsedAt: now }));
+    if (now - (lastUsedAt ?? 0) < LAST_USE_MS) return;
+    // Of requests that come at the same time, one writes.
+    const before = { id, lastUsedAt: lastUsedAt ?? IsNull() };
+    await this.unitOfWork.run((tx) => tx.update(ApiKey, before, { lastUsedAt: now }));
   }
+}
+
+function toPrincipal(key: ApiKey): Principal {
+  const { id: userId, email, role } = key.user;
+  return { userId, email, role, sessionId: key.id, expiresAt: endOf(key), scopes: key.scopes };
+}
+
+function endOf({ expiresAt }: ApiKey): number {
+  return expiresAt ?? Number.MAX_SAFE_INTEGER;
 }

@@ -73,7 +73,7 @@ export class DatabaseModule implements OnApplicationShutdown {
         RateLimitCounts,
         SecretCipher,
       ],
-      exports: [WRITER, UnitOfWork, Instances, HotQueries, Housekeeping, SecretCipher],
+      exports: [WRITER, UnitOfWork, Instances, HotQueries, Housekeeping, RateLimitCounts, SecretCipher],
     };
   }
 

@@ -27,12 +27,14 @@ const ADD = `
   RETURNING key, count, CEIL(EXTRACT(EPOCH FROM until - now()) * 1000)::int AS ttl`;
 
 /**
- * Counts requests for all instances of a PostgreSQL database together.
+ * Counts requests: for all instances of a PostgreSQL database together, in memory for the only instance of SQLite.
  *
  * What comes at the same time is one statement, on a table that is not written ahead: a crash of the server may forget it.
  */
 @Injectable()
 export class RateLimitCounts implements OnModuleInit {
+  /** Counts of the only instance, until a time of `Date.now()`. */
+  private readonly kept = new Map<string, { count: number; until: number }>();
   private readonly batcher = new Batcher<Asked, RateLimitCount>((asked) => this.add(asked), 0);
 
   constructor(
@@ -41,13 +43,23 @@ export class RateLimitCounts implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    if (!isPostgres(this.writer)) return;
-    this.housekeeping.register('rate limits', () => this.writer.query('DELETE FROM rate_limits WHERE until < now()'));
+    this.housekeeping.register('rate limits', () => this.removeEnded());
   }
 
   /** Counts one request of whoever the key stands for. */
-  count(key: string, windowMs: number): Promise<RateLimitCount> {
-    return this.batcher.add({ key, windowMs });
+  async count(key: string, windowMs: number): Promise<RateLimitCount> {
+    if (isPostgres(this.writer)) return this.batcher.add({ key, windowMs });
+    const now = Date.now();
+    let entry = this.kept.get(key);
+    if (!entry || entry.until <= now) this.kept.set(key, (entry = { count: 0, until: now + windowMs }));
+    entry.count += 1;
+    return { current: entry.count, ttl: entry.until - now };
+  }
+
+  private async removeEnded(): Promise<void> {
+    if (isPostgres(this.writer)) await this.writer.query('DELETE FROM rate_limits WHERE until < now()');
+    const now = Date.now();
+    for (const [key, { until }] of this.kept) if (until <= now) this.kept.delete(key);
   }
 
   private async add(asked: readonly Asked[]): Promise<RateLimitCount[]> {
