@@ -31,9 +31,9 @@ export class OverviewService {
 
   async look(): Promise<Overview> {
     const now = Date.now();
-    const head = await this.journal.head();
+    const top = await this.journal.top();
     await this.readers.refresh();
-    const lag = this.readers.all.map(({ name, position }) => [name, Math.max(0, head - position)]);
+    const lag = this.readers.all.map(({ name, position }) => [name, Math.max(0, top - position)]);
     return {
       now,
       version: HERALD_VERSION,

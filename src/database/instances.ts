@@ -1,6 +1,9 @@
 /** What instances tell each other without saying more: there is something new to look at. */
 export type Signal = 'events' | 'jobs';
 
+/** What announcements are about: ended sessions, and events that retention has removed. */
+export type Topic = 'sessions' | 'retention';
+
 /** What one instance at a time does. */
 export interface Duty {
   /** Begins with it. */
@@ -21,11 +24,11 @@ export abstract class Instances {
   /** Calls `listener` when another instance has signalled, when signals may have been missed, and each second. */
   abstract onSignal(what: Signal, listener: () => void): void;
 
-  /** Tells the others something with the commit of the current unit of work; at most 7 KB. */
-  abstract announce(content: string): Promise<void>;
+  /** Tells all instances something with the commit of the current unit of work; at most 7 KB of JSON. */
+  abstract announce(topic: Topic, content: unknown): Promise<void>;
 
-  /** Calls `listener` with what another instance has announced. */
-  abstract onAnnounced(listener: (content: string) => void): void;
+  /** Calls `listener`, the one of its topic, with what an instance has announced: another one, or this one. */
+  abstract onAnnounced(topic: Topic, listener: (content: unknown) => void): void;
 
   /** Calls `listener` when something that was announced may have been missed. */
   abstract onMissed(listener: () => void): void;

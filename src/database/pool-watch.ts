@@ -3,7 +3,7 @@ import type { Pool, PoolClient } from 'pg';
 import type { Ask } from './watched-connection.js';
 
 /** How long an answer may take before the server is asked whether it still works on it. */
-const PATIENCE_MS = 3000;
+export const PATIENCE_MS = 3000;
 
 /** Of these processes of the server, those that work on something. The state is null where it is not known. */
 const WORKING = `
@@ -53,8 +53,26 @@ export class PoolWatch {
     }
   }
 
-  /** To be called each second. */
+  /** Looks, and asks the server about those that are late; to be called each second. */
   async look(ask: Ask): Promise<void> {
+    const late = this.findLate();
+    if (late.length === 0) return;
+    const rows = await ask<{ pid: number }>(WORKING, [late.map(([{ processID }]) => processID)]);
+    const working = new Set(rows.map(({ pid }) => pid));
+    const dead = late.filter(([{ processID }, state]) => {
+      state.doubts = working.has(processID) ? 0 : state.doubts + 1;
+      // An answer may be on its way: it has one more second.
+      return state.doubts === 2;
+    });
+    this.giveUp(dead);
+  }
+
+  /** Looks while there is nobody to ask: the server has answered on no connection for some time. */
+  lookAlone(): void {
+    this.giveUp(this.findLate());
+  }
+
+  private findLate(): [Inside, Borrowed][] {
     const now = performance.now();
     const late: [Inside, Borrowed][] = [];
     for (const [client, state] of this.borrowed) {
@@ -64,20 +82,16 @@ export class PoolWatch {
         Object.assign(state, { bytesRead, since: now, doubts: 0 });
       else if (now - state.since >= PATIENCE_MS) late.push([inside, state]);
     }
-    if (late.length === 0) return;
-    const rows = await ask<{ pid: number }>(WORKING, [late.map(([{ processID }]) => processID)]);
-    const working = new Set(rows.map(({ pid }) => pid));
-    const dead = late.filter(([{ processID }, state]) => {
-      state.doubts = working.has(processID) ? 0 : state.doubts + 1;
-      // An answer may be on its way: it has one more second.
-      return state.doubts === 2;
-    });
+    return late;
+  }
+
+  private giveUp(dead: [Inside, Borrowed][]): void {
     if (dead.length === 0) return;
     const pids = dead.map(([{ processID }]) => processID);
     this.logger.warn({ msg: 'connections to the database were half open: they are given up', pids });
     // Those that nobody uses are no better, and whoever asks again must not be given one of them.
     for (const { connection } of [...dead.map(([inside]) => inside), ...[...this.idle].map(insideOf)])
-      connection.stream.destroy(new Error('Connection terminated: the server does not work on what it was asked'));
+      connection.stream.destroy(new Error('Connection terminated: the server does not answer what it was asked'));
   }
 }
 

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import type { Pool } from 'pg';
-import { Instances, type Duty, type Signal } from './instances.js';
+import { Instances, type Duty, type Signal, type Topic } from './instances.js';
 import { GIVE_BACK, Leases } from './leases.js';
-import { PoolWatch } from './pool-watch.js';
+import { PATIENCE_MS, PoolWatch } from './pool-watch.js';
 import type { UnitOfWork } from './unit-of-work.js';
 import { BEAT_MS, WatchedConnection, type Ask } from './watched-connection.js';
 
@@ -20,7 +20,7 @@ export class PostgresInstances extends Instances {
   private readonly logger = new Logger('Instances');
   private readonly id = randomUUID();
   private readonly listeners: Record<Signal, Set<() => void>> = { events: new Set(), jobs: new Set() };
-  private readonly announced = new Set<(content: string) => void>();
+  private readonly announced = new Map<Topic, (content: unknown) => void>();
   private readonly missed = new Set<() => void>();
   private readonly unsent = new Set<Signal>();
   private connection: WatchedConnection;
@@ -51,7 +51,10 @@ export class PostgresInstances extends Instances {
       onNotified: (channel, payload) => instances.hear(channel, payload),
       onBeat: async () => {
         await instances.leases.renew();
-        await poolWatch.look(instances.ask);
+        if (instances.connection.isDirect) await poolWatch.look(instances.ask);
+      },
+      onLost: (ms) => {
+        if (ms >= PATIENCE_MS) poolWatch.lookAlone();
       },
     });
     instances.lookTimer = setInterval(() => instances.lookEverywhere(), BEAT_MS).unref();
@@ -67,13 +70,13 @@ export class PostgresInstances extends Instances {
     this.listeners[what].add(listener);
   }
 
-  async announce(content: string): Promise<void> {
-    const message = JSON.stringify({ content });
+  async announce(topic: Topic, content: unknown): Promise<void> {
+    const message = JSON.stringify({ topic, content });
     await this.unitOfWork.run((tx) => tx.query('SELECT pg_notify($1, $2)', [CHANNELS.announced, message]));
   }
 
-  onAnnounced(listener: (content: string) => void): void {
-    this.announced.add(listener);
+  onAnnounced(topic: Topic, listener: (content: unknown) => void): void {
+    this.announced.set(topic, listener);
   }
 
   onMissed(listener: () => void): void {
@@ -113,8 +116,8 @@ export class PostgresInstances extends Instances {
   private hearAnnounced(payload: string): void {
     try {
       // Its own too: where the answer to a commit was lost, nothing else tells this instance that it was one.
-      const { content } = JSON.parse(payload) as { content: string };
-      this.announced.forEach((listener) => listener(content));
+      const { topic, content } = JSON.parse(payload) as { topic: Topic; content: unknown };
+      this.announced.get(topic)?.(content);
     } catch (error) {
       // Whoever may connect to the database may say anything here.
       this.logger.warn({ msg: 'what was announced could not be understood', err: error });

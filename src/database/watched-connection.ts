@@ -22,6 +22,8 @@ export interface Watcher {
   onNotified: (channel: string, payload: string) => void;
   /** Asks the server something, each second; when this fails the connection is replaced. */
   onBeat: () => Promise<void>;
+  /** There is no connection, for so many ms by now; another try follows. */
+  onLost: (ms: number) => void;
 }
 
 /**
@@ -36,8 +38,9 @@ export class WatchedConnection {
   private asked: Promise<unknown> = Promise.resolve();
   private isBeating = false;
   private timer: NodeJS.Timeout | undefined;
-  /** Whether the connection was lost, and nobody has answered since. */
-  private isLost = false;
+  /** Since when nobody has answered, by `performance.now()`. */
+  private lostAt: number | undefined;
+  private direct = true;
   private isOver = false;
 
   private constructor(
@@ -64,6 +67,11 @@ export class WatchedConnection {
     });
     connection.scheduleBeat(BEAT_MS);
     return connection;
+  }
+
+  /** Whether the server itself is at the other end, and not a pooler, which gives connections numbers of its own. */
+  get isDirect(): boolean {
+    return this.direct;
   }
 
   /** Whether there is a connection at present. */
@@ -112,14 +120,15 @@ export class WatchedConnection {
     try {
       if (!this.client) await this.connect();
       await this.watcher.onBeat();
-      if (this.isLost) this.logger.log('the connection of this instance was replaced');
-      this.isLost = false;
+      if (this.lostAt !== undefined) this.logger.log('the connection of this instance was replaced');
+      this.lostAt = undefined;
     } catch (error) {
-      const level = this.isLost ? 'debug' : 'warn';
-      this.isLost = true;
+      const level = this.lostAt === undefined ? 'warn' : 'debug';
       if (!this.isOver)
         this.logger[level]({ msg: 'the connection of this instance is lost: replacing it', err: error });
       this.drop();
+      this.lostAt ??= performance.now();
+      this.watcher.onLost(performance.now() - this.lostAt);
     }
     this.isBeating = false;
     this.scheduleBeat(this.client ? BEAT_MS : RETRY_MS);
@@ -135,12 +144,14 @@ export class WatchedConnection {
     client.on('end', () => this.lose(client));
     client.on('notification', ({ channel, payload = '', processId }) => {
       // Who notifies over this very connection knows it.
-      if (processId === (client as unknown as { processID: number }).processID) return;
+      if (processId === processOf(client)) return;
       this.watcher.onNotified(channel, payload);
     });
     try {
       await answer(client.connect(), timeoutMs);
       await this.askOver(client, this.listen);
+      const [{ pid } = { pid: 0 }] = await this.askOver<{ pid: number }>(client, 'SELECT pg_backend_pid() AS pid');
+      this.direct = pid === processOf(client);
     } catch (error) {
       client.end().catch(() => undefined);
       throw error;
@@ -165,6 +176,11 @@ export class WatchedConnection {
     if (!client) return;
     (client as unknown as { connection: { stream: { destroy: () => void } } }).connection.stream.destroy();
   }
+}
+
+/** The number of the server's process, as it was told when the connection came about. */
+function processOf(client: Client): number {
+  return (client as unknown as { processID: number }).processID;
 }
 
 /** Waits for an answer of the server's, but not longer than one may take. */

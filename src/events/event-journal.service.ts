@@ -95,9 +95,13 @@ export class EventJournal {
     return row ? toEvent(row) : undefined;
   }
 
-  /** Returns the `seq` of the newest committed event, 0 for a journal without one. */
+  /** Returns the `seq` of the newest event that is known here, 0 for a journal without one. */
   async head(): Promise<number> {
-    if (this.end.recent.newest) return this.end.recent.newest.seq;
+    return this.end.recent.newest?.seq ?? this.top();
+  }
+
+  /** Asks the table for the `seq` of its newest event: that of {@link head}, or more where it cannot be followed. */
+  async top(): Promise<number> {
     const [row] = await this.rows.find({
       select: { seq: true },
       where: { published: true },
@@ -169,7 +173,7 @@ export class EventJournal {
       const last = await tx.findOne(EventRow, { where: { seq: LessThan(bound) }, order: { seq: 'DESC' } });
       if (!last) return 0;
       const { affected } = await tx.delete(EventRow, { seq: LessThan(bound) });
-      this.unitOfWork.afterCommit(() => this.end.recent.removeThrough(bound - 1));
+      await this.end.forgetThrough(bound - 1);
       // Anchors the chain at the first row kept.
       const details = { removed: affected, lastId: last.id, lastHash: last.hash };
       await this.writer.append(createAct('journal.trimmed', { subject: 'journal', details }));

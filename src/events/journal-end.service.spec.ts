@@ -23,9 +23,12 @@ it('has each event once and in order, whatever other instances signal while it s
   } as unknown as Repository<EventRow>;
   const hot = {
     prepare: () => (after: number) =>
-      Promise.resolve(ROWS.filter(({ seq }) => seq > after).map((row) => ({ ...row, payload: '{}' }))),
+      Promise.resolve(ROWS.filter(({ seq }) => seq > after).map((row) => Object.assign({}, row, { payload: '{}' }))),
   } as unknown as HotQueries;
-  const instances = { onSignal: (_: string, listener: () => void) => (signal = listener) } as unknown as Instances;
+  const instances = {
+    onSignal: (_: string, listener: () => void) => (signal = listener),
+    onAnnounced: () => undefined,
+  } as unknown as Instances;
   const units = { detached: (work: () => unknown) => work() } as unknown as UnitOfWork;
   const end = new JournalEnd(rows, units, instances, { onCommitted: () => undefined } as unknown as JournalWriter, hot);
   await end.onModuleInit();

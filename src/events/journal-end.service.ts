@@ -59,10 +59,17 @@ export class JournalEnd implements OnModuleInit {
     writer.onCommitted((row) => this.onCommitted(row));
   }
 
+  /** Forgets, with the commit of the current unit of work and in every instance, events that it has removed. */
+  async forgetThrough(seq: number): Promise<void> {
+    this.unitOfWork.afterCommit(() => this.recent.removeThrough(seq));
+    await this.instances.announce('retention', seq);
+  }
+
   /** Takes the newest events into memory. */
   async onModuleInit(): Promise<void> {
     const newest = await this.rows.find({ where: { published: true }, order: { seq: 'DESC' }, take: RECENT_AT_START });
     for (const row of newest.toReversed()) this.recent.push(toEvent(row));
+    this.instances.onAnnounced('retention', (seq) => this.recent.removeThrough(Number(seq)));
     // Only now: a read that began before would begin at the first event of all, and the order here would be lost.
     this.instances.onSignal('events', () => this.follow());
   }

@@ -75,13 +75,13 @@ export class HealthController implements OnModuleDestroy {
   })
   async readiness(): Promise<z.infer<typeof readinessAnswer>> {
     if (this.isClosing) throw notReady('The service is shutting down');
-    const head = await this.check('database read', () => this.journal.head());
+    const top = await this.check('database read', () => this.journal.top());
     await this.check('database write', () => this.unitOfWork.run((tx) => tx.query('SELECT 1')));
     // A server's disk is for its own monitoring.
     if (this.config.DATABASE_URL.kind === 'sqlite') await this.check('disk', () => checkDisk(this.config.dataFolder));
-    await this.check('live delivery', async () => this.delivery.look(this.relay.position, head, performance.now()));
+    await this.check('live delivery', async () => this.delivery.look(this.relay.position, top, performance.now()));
     await Promise.all([...this.checks.all].map(([name, run]) => this.check(name, run)));
-    const relay = { lagEvents: Math.max(0, head - this.relay.position) };
+    const relay = { lagEvents: Math.max(0, top - this.relay.position) };
     return { status: 'ready', relay, reconciliation: this.reconciliation.latest ?? null };
   }
 

@@ -45,8 +45,8 @@ export class Metrics implements OnModuleInit {
       'reader',
       async () => {
         await this.readers.refresh();
-        const head = await this.journal.head();
-        return Object.fromEntries(this.readers.all.map(({ name, position }) => [name, Math.max(0, head - position)]));
+        const top = await this.journal.top();
+        return Object.fromEntries(this.readers.all.map(({ name, position }) => [name, Math.max(0, top - position)]));
       },
     );
     this.gauge(

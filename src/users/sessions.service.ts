@@ -46,7 +46,7 @@ export class SessionsService implements OnModuleInit {
 
   onModuleInit(): void {
     this.housekeeping.register('sessions', () => this.removeExpired(Date.now()));
-    this.instances.onAnnounced((content) => this.tell(JSON.parse(content) as EndedSessions));
+    this.instances.onAnnounced('sessions', (ended) => this.tell(ended as EndedSessions));
   }
 
   /** Starts a session for an account, from the address and device of the current request. */
@@ -161,7 +161,7 @@ export class SessionsService implements OnModuleInit {
   /** Tells, with the commit of the current unit and in every instance, which sessions, or what stood for one, have ended. */
   async announceEnded(ended: EndedSessions): Promise<void> {
     this.unitOfWork.afterCommit(() => this.tell(ended));
-    await this.instances.announce(JSON.stringify(ended));
+    await this.instances.announce('sessions', ended);
   }
 
   private tell(ended: EndedSessions): void {

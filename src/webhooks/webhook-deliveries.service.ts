@@ -171,6 +171,8 @@ export class WebhookDeliveries implements OnModuleInit {
     const endpoint = (await this.endpoints.enabled()).find(({ id }) => id === endpointId);
     if (!endpoint) return;
     const types = typesOf(endpoint.events);
+    // Another instance may have fixed how far it goes.
+    await this.journal.catchUp();
     const events = await this.journal.read({ afterSeq, throughSeq, types, limit: PAGE });
     const now = Date.now();
     await this.unitOfWork.run(async (tx) => {

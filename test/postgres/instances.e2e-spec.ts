@@ -4,6 +4,7 @@ import { Instances } from '../../src/database/instances.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { EventRelay } from '../../src/events/event-relay.service.js';
 import { EventBus } from '../../src/events/event-bus.js';
+import { EventJournal } from '../../src/events/event-journal.service.js';
 import { JournalReaders } from '../../src/events/journal-readers.service.js';
 import type { TestUser } from '../support/api.js';
 import { newHolder, REVOCATIONS } from '../support/revocations.js';
@@ -299,7 +300,41 @@ describe('durable readers', () => {
   });
 });
 
+describe('events that retention has removed', () => {
+  it('are gone in every instance', async () => {
+    const { id } = await publish(one, 'old');
+    const { id: newest } = await publish(other, 'new');
+    const idsAt = async ({ api }: TestServer) =>
+      ((await api.get('/events?order=desc&limit=10', admin)).body.data.items as { id: string }[]).map(
+        (item) => item.id,
+      );
+    expect(await idsAt(other)).toContain(id);
+    const seq = await one.app.get(EventJournal).top();
+    expect(await one.app.get(EventJournal).removeBefore('9999-01-01', seq - 1)).toBeGreaterThan(1);
+    await expect.poll(() => idsAt(other)).toEqual([newest]);
+    expect(await idsAt(one)).toEqual([newest]);
+  });
+});
+
 describe('rate limits', () => {
+  it('count what a key asks of all instances together', async () => {
+    const limits = { RATE_LIMIT_MAX: '8', AUTH_RATE_LIMIT_MAX: '0', RATE_LIMIT_WINDOW_MS: '60000' };
+    const { body } = await one.api.post('/api-keys', { name: 'shared', scopes: ['events:read'] }, admin);
+    const [first, second] = [await one.startAnother(limits), await one.startAnother(limits)];
+    const answers = await Promise.all(
+      [first, second].map(async (server) => {
+        const socket = await server.webSocket();
+        socket.send(...Array.from({ length: 8 }, () => ({ type: 'auth', apiKey: body.data.rawKey as string })));
+        const types: unknown[] = [];
+        for (let n = 0; n < 8; n += 1) types.push((await socket.next()).type);
+        return types;
+      }),
+    );
+    expect(answers.flat().filter((type) => type === 'auth')).toHaveLength(8);
+    await second.close();
+    await first.close();
+  });
+
   it('count what an address asks of all instances together', async () => {
     const limits = { AUTH_RATE_LIMIT_MAX: '4', RATE_LIMIT_WINDOW_MS: '60000' };
     const [first, second] = [await one.startAnother(limits), await one.startAnother(limits)];

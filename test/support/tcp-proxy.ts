@@ -24,6 +24,8 @@ interface Pair {
 /** A TCP proxy between a client and the service, as good or bad as a test says; later changes are for open connections too. */
 export class TcpProxy {
   conduct: ProxyConduct = {};
+  /** Passes the next piece that matches on to the service, and cuts its connection before the answer. */
+  losesAnswerTo: RegExp | undefined;
   /** Connections that were made so far. */
   count = 0;
   private readonly pairs = new Set<Pair>();
@@ -104,6 +106,11 @@ export class TcpProxy {
   private pass({ conduct, client, service }: Pair, to: Socket, chunk: Buffer): void {
     const { swallows, delayMs = 0, refusesUpgrades } = conduct;
     if (swallows) return;
+    if (to === service && this.losesAnswerTo?.test(chunk.toString('latin1'))) {
+      this.losesAnswerTo = undefined;
+      service.removeAllListeners('data');
+      service.once('data', () => [client, service].forEach((socket) => socket.destroy()));
+    }
     if (refusesUpgrades && to === service && /^upgrade: websocket/im.test(chunk.toString('latin1'))) {
       client.destroy();
     } else if (delayMs > 0) setTimeout(() => to.write(chunk), delayMs);
