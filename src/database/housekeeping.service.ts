@@ -9,9 +9,15 @@ export class Housekeeping implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger(Housekeeping.name);
   private readonly tasks = new Map<string, () => Promise<unknown>>();
   private timer: NodeJS.Timeout | undefined;
-  private isMine = false;
+
+  private mine = false;
 
   constructor(private readonly instances: Instances) {}
+
+  /** Whether this instance does it at present. */
+  get isMine(): boolean {
+    return this.mine;
+  }
 
   /** Adds a task; a failing one is logged under its name and tried again an hour later. */
   register(name: string, task: () => Promise<unknown>): void {
@@ -19,10 +25,10 @@ export class Housekeeping implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    this.timer = setInterval(() => void (this.isMine && this.runAll()), INTERVAL_MS);
+    this.timer = setInterval(() => void (this.mine && this.runAll()), INTERVAL_MS);
     this.timer.unref();
-    const begin = () => void (this.isMine = true);
-    await this.instances.share('housekeeping', { begin, end: () => void (this.isMine = false) });
+    const begin = () => void (this.mine = true);
+    await this.instances.share('housekeeping', { begin, end: () => void (this.mine = false) });
   }
 
   onModuleDestroy(): void {

@@ -24,7 +24,7 @@ export interface ReconcileReport {
  * Compares what the rooms have written with what they must have written, as an accountant would.
  *
  * Everything that could part is written in one transaction, so every count is 0; one that is not is a bug, or somebody's
- * hand in the database. It runs soon after the start, and with the hourly housekeeping.
+ * hand in the database. It runs soon after the start, and with the hourly housekeeping, in the instance whose that is.
  */
 @Injectable()
 export class Reconciliation implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
@@ -42,6 +42,7 @@ export class Reconciliation implements OnModuleInit, OnApplicationBootstrap, OnM
   /** Looks soon after a start for the first time: what a crash has left would be there now. */
   onApplicationBootstrap(): void {
     this.timer = setTimeout(() => {
+      if (!this.housekeeping.isMine) return;
       this.run().catch((error: unknown) => this.logger.error({ msg: 'the reconciliation failed', err: error }));
     }, FIRST_RUN_MS);
     this.timer.unref();
@@ -56,9 +57,9 @@ export class Reconciliation implements OnModuleInit, OnApplicationBootstrap, OnM
     this.checks.set(name, check);
   }
 
-  /** The last report; undefined before the first. */
+  /** The last report; undefined before the first, and in an instance that another one keeps house for: it would grow old. */
   get latest(): ReconcileReport | undefined {
-    return this.report;
+    return this.housekeeping.isMine ? this.report : undefined;
   }
 
   /** Runs every check now. */

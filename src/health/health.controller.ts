@@ -25,7 +25,7 @@ const readinessAnswer = z.strictObject({
     .nullable()
     .meta({
       description:
-        'What should not be there, as the hourly reconciliation counted it last; null before its first time.',
+        'What should not be there, as the hourly reconciliation counted it last; null before its first time, and where another instance does it.',
       examples: [null],
     }),
 });

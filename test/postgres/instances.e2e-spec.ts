@@ -6,6 +6,7 @@ import { EventRelay } from '../../src/events/event-relay.service.js';
 import { EventBus } from '../../src/events/event-bus.js';
 import { EventJournal } from '../../src/events/event-journal.service.js';
 import { JournalReaders } from '../../src/events/journal-readers.service.js';
+import { Reconciliation } from '../../src/events/reconciliation.service.js';
 import type { TestUser } from '../support/api.js';
 import { newHolder, REVOCATIONS } from '../support/revocations.js';
 import { mailedToken } from '../support/accounts.js';
@@ -281,7 +282,7 @@ describe('durable readers', () => {
       .all.filter(({ isRunning, name }) => isRunning && name !== 'live')
       .map(({ name }) => name);
 
-  it('run on one instance at a time, and go on in another one', async () => {
+  it('run on one instance at a time, and go on in another one; housekeeping too', async () => {
     const first = await one.startAnother();
     const names = [...new Set([...running(one), ...running(other), ...running(first)])];
     expect(names).toContain('webhooks');
@@ -289,6 +290,12 @@ describe('durable readers', () => {
       const owners = [one, other, first].filter((server) => running(server).includes(name));
       expect(owners, name).toHaveLength(1);
     }
+    const reports = [];
+    for (const { app } of [one, other, first]) {
+      await app.get(Reconciliation).run();
+      reports.push(app.get(Reconciliation).latest);
+    }
+    expect(reports.filter((report) => report !== undefined)).toHaveLength(1);
     // Whoever has them gives them all up; somebody else takes each of them.
     const owner = [one, other, first].find((server) => running(server).includes('webhooks')) as TestServer;
     await owner.app.get(Instances).leave();
