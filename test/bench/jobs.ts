@@ -71,7 +71,8 @@ const config = loadConfig({
   NODE_ENV: 'test',
   LOG_LEVEL: 'error',
   ...database.environment,
-  ...(process.env['SQLITE_SYNCHRONOUS'] && { SQLITE_SYNCHRONOUS: process.env['SQLITE_SYNCHRONOUS'] }),
+  // As it is deployed, and not as tests have it.
+  SQLITE_SYNCHRONOUS: process.env['SQLITE_SYNCHRONOUS'] ?? 'FULL',
 });
 const app = await createApp(config, [BenchModule]);
 await app.init();
