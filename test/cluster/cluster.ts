@@ -38,9 +38,8 @@ export class Cluster {
     const cluster = new Cluster(postgres, { ...secrets, ...environment }, await Balancer.start());
     for (let n = 0; n < size; n += 1) {
       const proxy = await TcpProxy.start(postgres.url);
-      const url = new URL(database.environment['DATABASE_URL'] ?? '');
-      url.host = new URL(proxy.url).host;
-      cluster.instances.push({ proxy, url: url.href, server: undefined, turn: Promise.resolve() });
+      const url = proxy.through(database.environment['DATABASE_URL'] ?? '');
+      cluster.instances.push({ proxy, url, server: undefined, turn: Promise.resolve() });
     }
     // At once: the first start migrates, whoever it is.
     await Promise.all(cluster.instances.map((instance) => cluster.raise(instance)));

@@ -156,11 +156,8 @@ describe('the connection between instances', () => {
   let proxy: TcpProxy;
   let behind: TestServer;
   beforeAll(async () => {
-    const url = new URL(one.databaseUrl);
-    proxy = await TcpProxy.start(url.href);
-    url.port = new URL(proxy.url).port;
-    url.hostname = '127.0.0.1';
-    behind = await one.startAnother({ DATABASE_URL: url.href });
+    proxy = await TcpProxy.start(one.databaseUrl);
+    behind = await one.startAnother({ DATABASE_URL: proxy.through(one.databaseUrl) });
   });
   afterAll(async () => {
     await behind.close();
@@ -210,11 +207,8 @@ describe('the connection between instances', () => {
 
 describe('connections of the pools that are half open', () => {
   it('are given up within seconds, while a statement that only takes its time is not', async () => {
-    const url = new URL(one.databaseUrl);
-    const proxy = await TcpProxy.start(url.href);
-    url.port = new URL(proxy.url).port;
-    url.hostname = '127.0.0.1';
-    const server = await one.startAnother({ DATABASE_URL: url.href });
+    const proxy = await TcpProxy.start(one.databaseUrl);
+    const server = await one.startAnother({ DATABASE_URL: proxy.through(one.databaseUrl) });
     const waits = () => server.app.get(UnitOfWork).run((tx) => tx.query('SELECT pg_sleep(6)'));
     const users = await Promise.all(Array.from({ length: 8 }, () => server.api.register()));
     proxy.silence('application_name\0herald\0');
@@ -231,11 +225,8 @@ describe('connections of the pools that are half open', () => {
 
 describe('a database that is away', () => {
   it('is told from a fault, on both transports, and holds no shutdown up', async () => {
-    const url = new URL(one.databaseUrl);
-    const proxy = await TcpProxy.start(url.href);
-    url.port = new URL(proxy.url).port;
-    url.hostname = '127.0.0.1';
-    const server = await one.startAnother({ DATABASE_URL: url.href });
+    const proxy = await TcpProxy.start(one.databaseUrl);
+    const server = await one.startAnother({ DATABASE_URL: proxy.through(one.databaseUrl) });
     const socket = await server.webSocket();
     await proxy.close();
     const { status, body } = await server.api.get('/users/me', admin);

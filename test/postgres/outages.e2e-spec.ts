@@ -12,11 +12,8 @@ let behind: TestServer;
 beforeAll(async () => {
   one = await TestServer.start();
   await one.api.login(ADMIN);
-  const url = new URL(one.databaseUrl);
-  proxy = await TcpProxy.start(url.href);
-  url.port = new URL(proxy.url).port;
-  url.hostname = '127.0.0.1';
-  behind = await one.startAnother({ DATABASE_URL: url.href });
+  proxy = await TcpProxy.start(one.databaseUrl);
+  behind = await one.startAnother({ DATABASE_URL: proxy.through(one.databaseUrl) });
 });
 afterAll(async () => {
   await behind.close();

@@ -50,6 +50,12 @@ export class TcpProxy {
     return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
+  /** Returns a URL of the service by way of the proxy. */
+  through(url: string): string {
+    const { hostname, port } = new URL(this.url);
+    return Object.assign(new URL(url), { hostname, port }).href;
+  }
+
   /** Makes the connections that are open now go dead, or those whose first words hold a text; new ones are passed on. */
   silence(greeting = ''): void {
     for (const pair of this.pairsWith(greeting)) pair.conduct = { swallows: true };
