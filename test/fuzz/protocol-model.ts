@@ -105,6 +105,18 @@ function sortedText(list: unknown): string {
   return JSON.stringify((list as string[]).toSorted((a, b) => (a < b ? -1 : 1)));
 }
 
+/** Whether U+0000, which no text may hold, is in a string or a key anywhere, however deep. */
+function holdsNul(value: unknown): boolean {
+  const waiting = [value];
+  while (waiting.length > 0) {
+    const one = waiting.pop();
+    if (typeof one === 'string' && one.includes('\0')) return true;
+    if (typeof one !== 'object' || one === null) continue;
+    for (const [key, inside] of Object.entries(one)) waiting.push(key, inside);
+  }
+  return false;
+}
+
 /** The contract's side of one connection: what must be answered to each message, written without a look at the service. */
 export class ProtocolModel {
   private filters = new Set<string>();
@@ -135,7 +147,8 @@ export class ProtocolModel {
     } catch {
       // Said below.
     }
-    if (value === undefined) return [{ type: 'error', fields: { code: 'BAD_REQUEST' }, message: /JSON|twice/ }];
+    if (value === undefined) return [{ type: 'error', fields: { code: 'BAD_REQUEST' }, message: /JSON|twice|U\+0000/ }];
+    if (holdsNul(value)) return [{ type: 'error', fields: { code: 'BAD_REQUEST' }, message: /U\+0000/ }];
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       return [{ type: 'error', fields: { code: 'BAD_REQUEST' }, message: /JSON object/ }];
     }

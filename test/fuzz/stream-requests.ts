@@ -194,8 +194,10 @@ export const plain = { isHead: false, isLast: false, maySilentlyClose: false };
 /** A request for the stream that is valid HTTP, whatever else it is. */
 export function streamRequest(dice: FuzzDice, world: World): OddRequest {
   const parts = [who(dice, world), filters(dice), cursor(dice, world)];
-  const status = parts.find((part) => part.status !== 200)?.status ?? 200;
   const query = parts.flatMap((part) => part.query ?? []);
+  // Before anybody is asked who it is: no URL may hold U+0000.
+  const first = query.some((text) => text.includes('%00')) ? 400 : undefined;
+  const status = first ?? parts.find((part) => part.status !== 200)?.status ?? 200;
   const { headers, body } = decoration(dice);
   const version = dice.weighted([
     [12, '1.1'],
