@@ -46,7 +46,7 @@ describe(`the copy to PostgreSQL (COPY_SEED=${SEED})`, { timeout: 120_000 }, () 
       await server.close();
     }
     ageJobs(file);
-  }, 120_000);
+  }, 300_000);
   afterEach(async () => {
     await Promise.all(databases.splice(0).map((database) => database.remove()));
   });
