@@ -131,7 +131,9 @@ export class HttpConnection {
 
   /** A HEAD's answer has no body; a refusal of what was sent right behind it has one. */
   private isBodiless(status: number): boolean {
-    return this.due[0]?.isHead === true && !([400, 404].includes(status) && this.due.length > 1);
+    const [request] = this.due;
+    if (request?.isHead !== true) return false;
+    return request.statuses.includes(status) || ![400, 404].includes(status) || this.due.length === 1;
   }
 
   private onStream(answer: HttpAnswer): void {
