@@ -79,7 +79,7 @@ describe('UnitOfWork', () => {
     await Promise.all([unit('one'), unit('two')]);
     const lines = logged.mock.calls.map(([line]) => (line as { msg: string }).msg);
     logged.mockRestore();
-    expect(lines).toEqual(['an after-commit listener failed', 'an after-commit listener failed']);
+    expect(lines.filter((msg) => msg === 'an after-commit listener failed')).toHaveLength(2);
     expect(calls.toSorted()).toEqual(['one', 'two']);
     expect((await texts()).toSorted()).toEqual(['one', 'two']);
   });
