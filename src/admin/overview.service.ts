@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { HERALD_VERSION } from '../common/herald-version.js';
 import { EventCounts } from '../events/event-counts.service.js';
-import { EventJournal } from '../events/event-journal.service.js';
 import { JournalReaders } from '../events/journal-readers.service.js';
 import { Reconciliation } from '../events/reconciliation.service.js';
 import { JobQueue } from '../jobs/job-queue.service.js';
@@ -19,7 +18,6 @@ const NAMED = 5;
 export class OverviewService {
   constructor(
     private readonly events: EventCounts,
-    private readonly journal: EventJournal,
     private readonly readers: JournalReaders,
     private readonly reconciliation: Reconciliation,
     private readonly queue: JobQueue,
@@ -31,9 +29,7 @@ export class OverviewService {
 
   async look(): Promise<Overview> {
     const now = Date.now();
-    const top = await this.journal.top();
-    await this.readers.refresh();
-    const lag = this.readers.all.map(({ name, position }) => [name, Math.max(0, top - position)]);
+    const readerLag = await this.readers.lags();
     return {
       now,
       version: HERALD_VERSION,
@@ -47,7 +43,7 @@ export class OverviewService {
       eventsPerMinute: await this.events.ofLastHour(now),
       attemptsPerMinute: await this.attempts.ofLastHour(now),
       latency: await this.realtime.latencyBuckets(),
-      readerLag: Object.fromEntries(lag) as Record<string, number>,
+      readerLag,
     };
   }
 

@@ -51,6 +51,13 @@ export class JournalReaders {
     return this.readers;
   }
 
+  /** Counts, by their names, the events that the readers are not done with, in whichever instance they run. */
+  async lags(): Promise<Record<string, number>> {
+    await this.refresh();
+    const top = await this.journal.top();
+    return Object.fromEntries(this.readers.map(({ name, position }) => [name, Math.max(0, top - position)]));
+  }
+
   /** The `seq` up to which every reader is done: what follows is still needed. */
   get slowestPosition(): number {
     return Math.min(...this.readers.map(({ position }) => position));

@@ -1,6 +1,5 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { EventJournal } from '../events/event-journal.service.js';
 import { JournalReaders } from '../events/journal-readers.service.js';
 import { Reconciliation } from '../events/reconciliation.service.js';
 import { JobQueue } from '../jobs/job-queue.service.js';
@@ -28,7 +27,6 @@ export class Metrics implements OnModuleInit {
   });
 
   constructor(
-    private readonly journal: EventJournal,
     private readonly readers: JournalReaders,
     private readonly reconciliation: Reconciliation,
     private readonly queue: JobQueue,
@@ -39,15 +37,8 @@ export class Metrics implements OnModuleInit {
     collectDefaultMetrics({ register: this.registry });
     this.gauge('herald_jobs', 'Jobs, by state.', 'state', async () => this.queue.stats());
     for (const metric of this.realtime.all) this.registry.registerMetric(metric);
-    this.gauge(
-      'herald_reader_lag_events',
-      'Events that a reader of the journal is not done with.',
-      'reader',
-      async () => {
-        await this.readers.refresh();
-        const top = await this.journal.top();
-        return Object.fromEntries(this.readers.all.map(({ name, position }) => [name, Math.max(0, top - position)]));
-      },
+    this.gauge('herald_reader_lag_events', 'Events that a reader of the journal is not done with.', 'reader', () =>
+      this.readers.lags(),
     );
     this.gauge(
       'herald_reconcile_mismatches',
