@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { Pool, PoolClient } from 'pg';
+import { insideOf } from './pg-inside.js';
 import type { Ask } from './watched-connection.js';
 
 /** How long an answer may take before the server is asked whether it still works on it. */
@@ -9,13 +10,7 @@ export const PATIENCE_MS = 3000;
 const WORKING = `
   SELECT pid FROM pg_stat_activity WHERE pid = ANY($1::int[]) AND (state IS NULL OR state NOT LIKE 'idle%')`;
 
-/** What is used of a connection of the `pg` package. */
-interface Inside {
-  processID: number;
-  /** Whether nothing was asked that is not answered. */
-  readyForQuery: boolean;
-  connection: { stream: { bytesRead: number; destroy: (error: Error) => void } };
-}
+type Inside = ReturnType<typeof insideOf>;
 
 interface Borrowed {
   bytesRead: number;
@@ -93,8 +88,4 @@ export class PoolWatch {
     for (const { connection } of [...dead.map(([inside]) => inside), ...[...this.idle].map(insideOf)])
       connection.stream.destroy(new Error('Connection terminated: the server does not answer what it was asked'));
   }
-}
-
-function insideOf(client: PoolClient): Inside {
-  return client as unknown as Inside;
 }

@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { Client } from 'pg';
 import { DatabaseServerError } from './open-writer.js';
+import { insideOf } from './pg-inside.js';
 
 /** How often the connection is asked whether it lives. */
 export const BEAT_MS = 1000;
@@ -144,14 +145,14 @@ export class WatchedConnection {
     client.on('end', () => this.lose(client));
     client.on('notification', ({ channel, payload = '', processId }) => {
       // Who notifies over this very connection knows it.
-      if (processId === processOf(client)) return;
+      if (processId === insideOf(client).processID) return;
       this.watcher.onNotified(channel, payload);
     });
     try {
       await answer(client.connect(), timeoutMs);
       await this.askOver(client, this.listen);
       const [{ pid } = { pid: 0 }] = await this.askOver<{ pid: number }>(client, 'SELECT pg_backend_pid() AS pid');
-      this.direct = pid === processOf(client);
+      this.direct = pid === insideOf(client).processID;
     } catch (error) {
       client.end().catch(() => undefined);
       throw error;
@@ -173,14 +174,8 @@ export class WatchedConnection {
     this.client = undefined;
     // Nobody waits for what the old connection still owes.
     this.asked = Promise.resolve();
-    if (!client) return;
-    (client as unknown as { connection: { stream: { destroy: () => void } } }).connection.stream.destroy();
+    if (client) insideOf(client).connection.stream.destroy();
   }
-}
-
-/** The number of the server's process, as it was told when the connection came about. */
-function processOf(client: Client): number {
-  return (client as unknown as { processID: number }).processID;
 }
 
 /** Waits for an answer of the server's, but not longer than one may take. */
